@@ -1,0 +1,141 @@
+package inspection
+
+import "time"
+
+// ImageState says where a frame's image bytes are. The zero value is ImagePending.
+type ImageState uint8
+
+// The states. Kept is said only of bytes that are on disk under their digest.
+const (
+	ImagePending ImageState = iota // to be written
+	ImageKept                      // on disk, synced, digest known
+	ImageShed                      // given up by rule: PASS not kept, back-pressure, retention
+	ImageLost                      // should be there and is not
+)
+
+var imageStateNames = [...]string{ImagePending: "pending", ImageKept: "kept", ImageShed: "shed", ImageLost: "lost"}
+
+// String returns the state's name.
+func (s ImageState) String() string { return enumName(imageStateNames[:], uint8(s), "ImageState") }
+
+// ParseImageState reads a name as String writes it.
+func ParseImageState(s string) (ImageState, error) {
+	i, err := parseEnum(imageStateNames[:], s, "image state")
+	return ImageState(i), err
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s ImageState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *ImageState) UnmarshalText(b []byte) (err error) {
+	*s, err = ParseImageState(string(b))
+	return err
+}
+
+// ImageInfo describes a frame's image in a result.
+type ImageInfo struct {
+	Format      ImageFormat `json:"format"`
+	PixelFormat PixelFormat `json:"pixel_format,omitempty"`
+	Width       int         `json:"width,omitempty"`
+	Height      int         `json:"height,omitempty"`
+	Stride      int         `json:"stride,omitempty"`
+	Size        int64       `json:"size"`          // bytes as received
+	SHA256      string      `json:"sha256"`        // of those bytes, hexadecimal
+	Ref         string      `json:"ref,omitempty"` // where the store keeps them; opaque
+	State       ImageState  `json:"state"`
+}
+
+// Announcement is a verdict that left for the line: the desk's reply, or what the camera itself told the gate.
+type Announcement struct {
+	Verdict Verdict   `json:"verdict"`
+	Source  Source    `json:"source"` // SourceModel where it repeats a model's verdict, else who fell back
+	Reason  Reason    `json:"reason,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// Drop is a run of frames of one stream that the camera gave up or never sent: seqs First..Last, inclusive.
+type Drop struct {
+	Key       FrameKey // Seq is not used
+	First     uint64
+	Last      uint64
+	Reason    string // the camera's words
+	Simulated bool
+	At        time.Time
+}
+
+// DispositionKind is a person's word on a result.
+type DispositionKind string
+
+// The dispositions. The first two speak of one defect, Escape of a defect that nobody called, the rest of the frame.
+const (
+	RealDefect   DispositionKind = "real"
+	FalseCall    DispositionKind = "false_call"
+	Escape       DispositionKind = "escape"
+	Inconclusive DispositionKind = "inconclusive"
+	JudgedGood   DispositionKind = "judged_good"
+	JudgedBad    DispositionKind = "judged_bad"
+)
+
+// Disposition references a result, and for RealDefect and FalseCall one defect of one of its judgements, and overwrites neither.
+type Disposition struct {
+	Kind      DispositionKind `json:"kind"`
+	Judgement int             `json:"judgement,omitempty"` // index into the result's judgements
+	DefectID  int             `json:"defect_id,omitempty"` // Defect.ID within it
+	Operator  string          `json:"operator"`
+	Comment   string          `json:"comment,omitempty"`
+	At        time.Time       `json:"at"`
+}
+
+// Result is what is known of one frame: its metadata (Frame.Image.Data is nil), every judgement in the order of their
+// recording, and the fold over them.
+type Result struct {
+	ID           ResultID
+	Frame        Frame
+	Image        ImageInfo
+	Judgements   []Judgement
+	Announced    []Announcement
+	Dispositions []Disposition
+	Effective    Effect
+	Received     time.Time // wall clock of the node that recorded it first
+	Recorded     time.Time // wall clock of the commit
+	Revision     uint64    // grows by one change anywhere in the store; what a watch cursor counts
+}
+
+// Primary returns the judgement that the desk recorded first, and the zero Judgement (UNDETERMINED) where there is none.
+func (r Result) Primary() Judgement {
+	if len(r.Judgements) == 0 {
+		return Judgement{}
+	}
+	return r.Judgements[0]
+}
+
+// Effect is the effective verdict and what decided it.
+type Effect struct {
+	Verdict Verdict `json:"verdict"`
+	Source  Source  `json:"source"`
+	Reason  Reason  `json:"reason,omitempty"`
+}
+
+// Entry is one thing that a commit writes. Exactly one of Frame-with-Judgement (a new result), Judgement alone (more
+// evidence), Announcement alone or Drop is set beside the key.
+type Entry struct {
+	Key          FrameKey
+	Frame        *Frame // a new result; Image.Data is not written here
+	Received     time.Time
+	Image        ImageInfo
+	Judgement    *Judgement
+	Announcement *Announcement
+	Drop         *Drop
+}
+
+// Answer is what goes back to the camera for one frame.
+type Answer struct {
+	ID        ResultID
+	Key       FrameKey
+	Verdict   Verdict // what to act on: never milder than the effective verdict known when it was sent
+	Effect    Effect
+	Judgement Judgement // the one that decided
+	Recorded  bool      // on disk; the camera keeps the frame until it has seen true
+	Repeated  bool      // answered from the record, not judged again
+}
