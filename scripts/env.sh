@@ -18,6 +18,7 @@ export ASSAY_ONNXRUNTIME_VERSION=1.24.3
 export ASSAY_ONNXRUNTIME_OWN="$ASSAY_ROOT/.tools/onnxruntime/$ASSAY_ONNXRUNTIME_VERSION/libonnxruntime.so.1"
 export ASSAY_ONNXRUNTIME_LIB="${ASSAY_ONNXRUNTIME_LIB:-$ASSAY_ONNXRUNTIME_OWN}"
 
-# `pkg-config opencv4` names every OpenCV module of the machine, and each of them drags in its own libraries (GTK, VTK,
-# GDAL, ...). --as-needed keeps the few that are called. "-O2 -g" is Go's own default, which setting the variable replaces.
+# `pkg-config opencv4` names every OpenCV module of the machine, and some drag in GTK, VTK and more. --as-needed links
+# the four that are called; Debian's g++ does that by itself, others do not. "-O2 -g" is Go's default, which setting the
+# variable would otherwise drop.
 export CGO_LDFLAGS="-O2 -g -Wl,--as-needed"
