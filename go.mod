@@ -1,6 +1,7 @@
 module github.com/assay-vision/assay
 
-go 1.26
+go 1.26.0
+
 require (
 	github.com/dustin/go-humanize v1.1.0
 	github.com/fatih/structs v1.1.0
