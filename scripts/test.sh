@@ -8,20 +8,20 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # stage NAME COMMAND...
 report=()
 current=
+since=0
 stage() {
-  current=$1
+  current=$1 since=$SECONDS
   shift
   printf '\n== %s\n' "$current"
-  local before=$SECONDS
   "$@"
-  report+=("$(printf '%6d s  %s' $((SECONDS - before)) "$current")")
+  report+=("$(printf '%6d s  %s' $((SECONDS - since)) "$current")")
   current=
 }
 finish() {
   local status=$?
   printf '\n== stages\n'
   [ ${#report[@]} -eq 0 ] || printf '%s\n' "${report[@]}"
-  [ -z "$current" ] || printf '    FAILED  %s\n' "$current"
+  [ -z "$current" ] || printf '%6d s  %s FAILED\n' $((SECONDS - since)) "$current"
   printf '%6d s  total\n' "$SECONDS"
   exit "$status"
 }
@@ -37,16 +37,22 @@ check_format() {
 build_untagged() { GOFLAGS=-buildvcs=false go build ./...; }
 
 # The rooms that start real nodes, and kill them, come last.
-end_to_end='/(node|cmd|benchmarks)(/|$)'
-packages() { go list ./... | grep "$1" -E "$end_to_end" || true; }
+is_end_to_end() { [[ $1 =~ /(node|cmd|benchmarks)(/|$) ]]; }
 
 # gotestsum shows one line a package, the output of what failed, and every skipped test with its reason. -count=1: the
 # test cache does not see the data sets, the ONNX Runtime library and the programs that tests open and start.
-run_tests() { # grep flag that selects the packages, then flags of go test
-  local selected
-  mapfile -t selected < <(packages "$1")
+run_tests() { # rooms|end-to-end, then flags of go test
+  local all package selected=() which=$1
   shift
-  [ ${#selected[@]} -gt 0 ] || { echo "no packages yet"; return 0; }
+  all=$(go list ./...)
+  for package in $all; do
+    if is_end_to_end "$package"; then
+      [ "$which" = rooms ] || selected+=("$package")
+    else
+      [ "$which" = end-to-end ] || selected+=("$package")
+    fi
+  done
+  [ ${#selected[@]} -gt 0 ] || { echo "no package to test: $which"; return 1; }
   go tool -modfile=tools/go.mod gotestsum --format pkgname -- -count=1 "$@" "${selected[@]}"
 }
 
@@ -55,5 +61,5 @@ stage format check_format
 stage compile go build ./...
 stage vet go vet ./...
 stage "plain build" build_untagged
-stage rooms run_tests -v -timeout=10m
-stage "end to end" run_tests -e -timeout=20m
+stage rooms run_tests rooms -timeout=10m
+stage "end to end" run_tests end-to-end -timeout=20m
