@@ -127,6 +127,7 @@ type Entry struct {
 	Judgement    *Judgement
 	Announcement *Announcement
 	Drop         *Drop
+	Simulated    bool // which side of the wall the key is on, for what comes before its frame
 }
 
 // Answer is what goes back to the camera for one frame.
