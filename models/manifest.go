@@ -1,12 +1,12 @@
 package models
 
 // Manifest is a model version's model.yaml: everything about a graph that its file cannot say. Field comments give the
-// YAML key, the effect, and what leaving it out means.
+// YAML key, the effect, and what leaving it out means. ParseManifest makes one, with what is left out filled in.
 type Manifest struct {
-	Task        Task       `yaml:"task"`        // detect, classify, anomaly or segment; required
+	Task        Task       `yaml:"task"`        // detect, classify, anomaly or segment; required. This version serves detect
 	Description string     `yaml:"description"` // one line for people
 	License     string     `yaml:"license"`     // of the weights, for people
-	Inputs      []Input    `yaml:"inputs"`      // the picture inputs, as the graph names them; required
+	Inputs      []Input    `yaml:"inputs"`      // the picture inputs, as the graph names them; required. Boxes are in pixels of the first
 	Output      Output     `yaml:"output"`      // how outputs become candidates; required
 	Labels      []string   `yaml:"labels"`      // class names in the order of the graph's class axis; required
 	NMS         NMS        `yaml:"nms"`         // non-maximum suppression; left out: none
@@ -41,8 +41,8 @@ type Input struct {
 	Anchor        Anchor        `yaml:"anchor"`        // letterbox: top-left or center; left out: center
 	Pad           float64       `yaml:"pad"`           // letterbox: pixel value of the border, 0..255; left out: 0
 	Scale         float64       `yaml:"scale"`         // left out: 1
-	Mean          []float64     `yaml:"mean"`          // one, or one per component of color; left out: 0
-	Std           []float64     `yaml:"std"`           // one, or one per component of color; left out: 1
+	Mean          []float64     `yaml:"mean"`          // one, or one per component of color; left out: 0. Parsed: one per component
+	Std           []float64     `yaml:"std"`           // one, or one per component of color; left out: 1. Parsed: one per component
 }
 
 // Layout is the order of a picture tensor's axes.
@@ -136,11 +136,11 @@ func (in Input) NeedsReference() bool {
 type Output struct {
 	Decoder    string            `yaml:"decoder"`     // peak-grid, yolox or ssd; required
 	Tensors    map[string]string `yaml:"tensors"`     // the decoder's roles (scores, boxes, output) to the graph's output names; required
-	Strides    []int             `yaml:"strides"`     // px per cell and level, for grid decoders
+	Strides    []int             `yaml:"strides"`     // px per cell, one for each level, in the graph's order; required by peak-grid (one) and yolox
 	BoxFormat  string            `yaml:"box_format"`  // ssd: xyxy, yxyx or cxcywh; left out: xyxy
 	BoxUnit    string            `yaml:"box_unit"`    // ssd: normalized (0..1 of the input) or pixel; left out: normalized
 	Background *int              `yaml:"background"`  // index of the class that means nothing, if the graph has one; not counted in Labels
-	ScoreFloor float64           `yaml:"score_floor"` // candidates below are never decoded, 0..1; left out: 0.01. A recipe's report_at may not lie below
+	ScoreFloor float64           `yaml:"score_floor"` // candidates below are never decoded, above 0 and below 1; left out: 0.01. A recipe's report_at may not lie below
 }
 
 // NMS is non-maximum suppression over decoded candidates, per class unless said otherwise. It keeps the highest score and
@@ -155,3 +155,11 @@ type Provider struct {
 	Name   string `yaml:"name"`   // cpu, cuda, tensorrt or openvino
 	Device string `yaml:"device"` // cuda, tensorrt: device id; openvino: device name; left out: the first
 }
+
+// The execution providers.
+const (
+	ProviderCPU      = "cpu"
+	ProviderCUDA     = "cuda"
+	ProviderTensorRT = "tensorrt"
+	ProviderOpenVINO = "openvino"
+)

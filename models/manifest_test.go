@@ -1,0 +1,272 @@
+package models
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/assay-vision/assay/inspection"
+)
+
+// minimal has only what is required.
+const minimal = `task: detect
+inputs:
+  - name: images
+    layout: NCHW
+    width: 320
+    height: 240
+    color: rgb
+    resize: letterbox
+output:
+  decoder: ssd
+  tensors: {scores: s, boxes: b}
+labels: [scratch, dent]
+`
+
+func TestParseManifestFillsInWhatIsLeftOut(t *testing.T) {
+	got, err := ParseManifest("m.yaml", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Manifest{
+		Task: TaskDetect,
+		Inputs: []Input{{
+			Name: "images", Layout: NCHW, Type: Float32, Width: 320, Height: 240, Color: RGB, Sources: []Source{SourceFrame},
+			Resize: Letterbox, Interpolation: Linear, Anchor: Center, Scale: 1, Mean: []float64{0, 0, 0}, Std: []float64{1, 1, 1},
+		}},
+		Output: Output{
+			Decoder: DecoderSSD, Tensors: map[string]string{"scores": "s", "boxes": "b"},
+			BoxFormat: BoxXYXY, BoxUnit: BoxNormalized, ScoreFloor: 0.01,
+		},
+		Labels: []string{"scratch", "dent"}, BatchSizes: []int{1}, Providers: []Provider{{Name: ProviderCPU}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestParseManifestReadsEveryField(t *testing.T) {
+	got, err := ParseManifest("m.yaml", []byte(`
+task: detect
+description: d
+license: l
+inputs:
+  - {name: a, layout: NHWC, type: float32, width: 64, height: 32, color: gray, sources: [reference, difference], resize: letterbox,
+     interpolation: area, anchor: top-left, pad: 114, scale: 0.5, mean: [1], std: [2]}
+  - {name: b, layout: NCHW, type: uint8, width: 8, height: 8, color: bgr, resize: none}
+output: {decoder: ssd, tensors: {scores: s, boxes: b}, box_format: cxcywh, box_unit: pixel, background: 1, score_floor: 0.2}
+labels: [x]
+nms: {iou: 0.5, class_agnostic: true}
+batch_sizes: [1, 4]
+providers: [{name: tensorrt, device: "1"}, {name: openvino, device: GPU.0}, {name: cpu}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := 1
+	want := Manifest{
+		Task: TaskDetect, Description: "d", License: "l",
+		Inputs: []Input{
+			{Name: "a", Layout: NHWC, Type: Float32, Width: 64, Height: 32, Color: Gray, Sources: []Source{SourceReference, SourceDifference}, Resize: Letterbox,
+				Interpolation: Area, Anchor: TopLeft, Pad: 114, Scale: 0.5, Mean: []float64{1}, Std: []float64{2}},
+			{Name: "b", Layout: NCHW, Type: Uint8, Width: 8, Height: 8, Color: BGR, Sources: []Source{SourceFrame}, Resize: ResizeNone,
+				Interpolation: Linear, Anchor: Center, Scale: 1, Mean: []float64{0, 0, 0}, Std: []float64{1, 1, 1}},
+		},
+		Output: Output{Decoder: DecoderSSD, Tensors: map[string]string{"scores": "s", "boxes": "b"}, BoxFormat: BoxCXCYWH, BoxUnit: BoxPixel, Background: &one, ScoreFloor: 0.2},
+		Labels: []string{"x"}, NMS: NMS{IoU: 0.5, ClassAgnostic: true}, BatchSizes: []int{1, 4},
+		Providers: []Provider{{ProviderTensorRT, "1"}, {ProviderOpenVINO, "GPU.0"}, {ProviderCPU, ""}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestParseManifestRefuses changes one thing in the minimal manifest and wants the error to name file, line and field.
+func TestParseManifestRefuses(t *testing.T) {
+	for _, c := range []struct{ name, old, new, want string }{
+		{"unknown field", "labels:", "lables:", "m.yaml:12: lables: unknown field"},
+		{"unknown field below", "    width: 320", "    widht: 320", "m.yaml:5: inputs[0].widht: unknown field"},
+		{"field twice", "task: detect", "task: detect\ntask: detect", "m.yaml:2: task: given twice"},
+		{"not a number", "width: 320", "width: wide", `m.yaml:5: inputs[0].width: want a whole number, got "wide"`},
+		{"fraction", "width: 320", "width: 320.5", `m.yaml:5: inputs[0].width: want a whole number, got "320.5"`},
+		{"not a list", "labels: [scratch, dent]", "labels: scratch", "m.yaml:12: labels: want a list"},
+		{"not fields", "output:\n  decoder: ssd\n  tensors: {scores: s, boxes: b}", "output: ssd", `m.yaml:9: output: want fields, as in name: value, got "ssd"`},
+		{"list for text", "task: detect", "task: [detect]", "m.yaml:1: task: want text, got a list"},
+		{"anchor", "task: detect", "task: &t detect", "m.yaml:1: task: anchors"},
+		{"alias", "labels: [scratch, dent]", "labels: [scratch, *t]", "m.yaml:1: not YAML"},
+		{"two documents", "labels: [scratch, dent]", "labels: [a]\n---\ntask: detect", "m.yaml:1: more than one document"},
+		{"syntax", "task: detect", "task: [", "not YAML"},
+		{"no task", "task: detect\n", "", "m.yaml:1: task: required: want one of detect"},
+		{"task without decoder", "task: detect", "task: segment", "m.yaml:1: task: segment is not served yet"},
+		{"no inputs", minimal[strings.Index(minimal, "inputs"):strings.Index(minimal, "output")], "", "inputs: required"},
+		{"no input name", "name: images", "name:", "m.yaml:3: inputs[0].name: required"},
+		{"layout", "NCHW", "nchw", `m.yaml:4: inputs[0].layout: "nchw": want one of NCHW, NHWC`},
+		{"width zero", "width: 320", "width: 0", "m.yaml:5: inputs[0].width: 0: want 1..8192"},
+		{"height huge", "height: 240", "height: 9000", "m.yaml:6: inputs[0].height: 9000"},
+		{"color", "color: rgb", "color: rgba", "m.yaml:7: inputs[0].color"},
+		{"no sources", "color: rgb", "color: rgb\n    sources: []", "m.yaml:8: inputs[0].sources: empty"},
+		{"source", "color: rgb", "color: rgb\n    sources: [frame, template]", "m.yaml:8: inputs[0].sources[1]"},
+		{"source twice", "color: rgb", "color: rgb\n    sources: [frame, frame]", `inputs[0].sources[1]: "frame" is listed twice`},
+		{"resize", "resize: letterbox", "resize: crop", "m.yaml:8: inputs[0].resize"},
+		{"interpolation without effect", "resize: letterbox", "resize: none\n    interpolation: area", "m.yaml:9: inputs[0].interpolation: has no effect"},
+		{"anchor without effect", "resize: letterbox", "resize: stretch\n    anchor: center", "m.yaml:9: inputs[0].anchor: has no effect"},
+		{"pad without effect", "resize: letterbox", "resize: stretch\n    pad: 114", "m.yaml:9: inputs[0].pad: has no effect"},
+		{"pad", "resize: letterbox", "resize: letterbox\n    pad: 256", "m.yaml:9: inputs[0].pad: 256"},
+		{"pad not a number", "resize: letterbox", "resize: letterbox\n    pad: .nan", "inputs[0].pad: NaN"},
+		{"scale zero", "resize: letterbox", "resize: letterbox\n    scale: 0", "inputs[0].scale: 0"},
+		{"mean length", "resize: letterbox", "resize: letterbox\n    mean: [1, 2]", "inputs[0].mean: 2 values for 3"},
+		{"mean infinite", "resize: letterbox", "resize: letterbox\n    mean: [.inf]", "inputs[0].mean[0]: +Inf"},
+		{"std zero", "resize: letterbox", "resize: letterbox\n    std: [1, 0, 1]", "inputs[0].std[1]: 0: pixels are divided by it"},
+		{"uint8 scaled", "resize: letterbox", "resize: letterbox\n    type: uint8\n    scale: 2", "m.yaml:10: inputs[0].scale: type: uint8"},
+		{"uint8 difference", "resize: letterbox", "resize: letterbox\n    type: uint8\n    sources: [difference]", "m.yaml:10: inputs[0].sources: type: uint8"},
+		{"decoder", "decoder: ssd", "decoder: yolov3", "m.yaml:10: output.decoder"},
+		{"role missing", "{scores: s, boxes: b}", "{scores: s}", "m.yaml:11: output.tensors.boxes: required by ssd"},
+		{"role unknown", "{scores: s, boxes: b}", "{scores: s, boxes: b, masks: m}", "m.yaml:11: output.tensors.masks: ssd has no such role"},
+		{"roles alike", "{scores: s, boxes: b}", "{scores: s, boxes: s}", "m.yaml:11: output.tensors"},
+		{"strides for ssd", "decoder: ssd", "decoder: ssd\n  strides: [8]", "m.yaml:11: output.strides: has no effect"},
+		{"box format", "decoder: ssd", "decoder: ssd\n  box_format: xywh", "m.yaml:11: output.box_format"},
+		{"box unit", "decoder: ssd", "decoder: ssd\n  box_unit: mm", "m.yaml:11: output.box_unit"},
+		{"background", "decoder: ssd", "decoder: ssd\n  background: 3", "m.yaml:11: output.background: 3"},
+		{"floor zero", "decoder: ssd", "decoder: ssd\n  score_floor: 0", "m.yaml:11: output.score_floor: 0"},
+		{"floor not a number", "decoder: ssd", "decoder: ssd\n  score_floor: .nan", "output.score_floor: NaN"},
+		{"background for yolox", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: yolox\n  tensors: {output: o}\n  strides: [8, 16]\n  background: 0", "m.yaml:13: output.background: has no effect"},
+		{"strides missing", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: yolox\n  tensors: {output: o}", "output.strides: required by yolox"},
+		{"stride does not divide", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: yolox\n  tensors: {output: o}\n  strides: [8, 32]", "output.strides[1]: 32 does not divide the input's 320x240"},
+		{"stride zero", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: yolox\n  tensors: {output: o}\n  strides: [0]", "output.strides[0]: 0"},
+		{"two levels of peaks", "decoder: ssd", "decoder: peak-grid\n  strides: [4, 8]", "output.strides: 2 strides"},
+		{"no labels", "labels: [scratch, dent]", "labels: []", "m.yaml:12: labels: required"},
+		{"label empty", "[scratch, dent]", "[scratch, ~]", "labels[1]"},
+		{"label twice", "[scratch, dent]", "[dent, dent]", `labels[1]: "dent" is listed twice`},
+		{"label star", "[scratch, dent]", `["*"]`, "labels[0]"},
+		{"iou", "labels:", "nms: {iou: 1}\nlabels:", "m.yaml:12: nms.iou: 1"},
+		{"agnostic without iou", "labels:", "nms: {class_agnostic: true}\nlabels:", "nms.class_agnostic: has no effect"},
+		{"bool", "labels:", "nms: {class_agnostic: maybe}\nlabels:", "nms.class_agnostic: want true or false"},
+		{"batch order", "labels:", "batch_sizes: [4, 2]\nlabels:", "m.yaml:12: batch_sizes[1]: 2"},
+		{"batch huge", "labels:", "batch_sizes: [65]\nlabels:", "batch_sizes[0]: 65"},
+		{"no batch", "labels:", "batch_sizes: []\nlabels:", "batch_sizes: empty"},
+		{"provider", "labels:", "providers: [{name: gpu}]\nlabels:", "m.yaml:12: providers[0].name"},
+		{"provider device", "labels:", "providers: [{name: cuda, device: first}]\nlabels:", "providers[0].device"},
+		{"cpu device", "labels:", "providers: [{name: cpu, device: 1}]\nlabels:", "providers[0].device: cpu has no devices"},
+		{"provider twice", "labels:", "providers: [{name: cpu}, {name: cpu}]\nlabels:", "providers[1]: cpu is listed twice"},
+		{"input twice", "output:", "  - {name: images, layout: NCHW, width: 1, height: 1, color: gray, resize: none}\noutput:", `m.yaml:9: inputs[1].name: "images" is named twice`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(minimal, c.old, c.new, 1)
+			if text == minimal {
+				t.Fatalf("%q is not in the manifest", c.old)
+			}
+			m, err := ParseManifest("m.yaml", []byte(text))
+			if !errors.Is(err, inspection.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got error  %v\nwant one with %s", err, c.want)
+			}
+			if !reflect.DeepEqual(m, Manifest{}) {
+				t.Errorf("got a manifest beside the error: %+v", m)
+			}
+		})
+	}
+}
+
+func TestParseManifestSaysEverythingAtOnce(t *testing.T) {
+	_, err := ParseManifest("m.yaml", []byte("task: guess\nlabels: [a, a]\nbatch_sizes: [0]\n"))
+	for _, want := range []string{"m.yaml:1: task", "m.yaml:1: inputs", "m.yaml:1: output.decoder", "m.yaml:2: labels[1]", "m.yaml:3: batch_sizes[0]"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v\nwant %s in it", err, want)
+		}
+	}
+	_, err = ParseManifest("m.yaml", []byte("tusk: detect\ninputs: 3\n"))
+	for _, want := range []string{"m.yaml:1: tusk", "m.yaml:2: inputs"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v\nwant %s in it", err, want)
+		}
+	}
+}
+
+func TestParseManifestRefusesWhatIsNone(t *testing.T) {
+	for name, data := range map[string]string{
+		"empty": "", "a comment": "# nothing\n", "null": "~", "a list": "[1]", "a word": "hello",
+		"huge": strings.Repeat("#", maxManifest+1), "bytes": "\x00\xff",
+	} {
+		if _, err := ParseManifest("m.yaml", []byte(data)); !errors.Is(err, inspection.ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
+	}
+}
+
+func TestChannels(t *testing.T) {
+	for _, c := range []struct {
+		in        Input
+		channels  int
+		reference bool
+	}{
+		{Input{Color: Gray, Sources: []Source{SourceFrame}}, 1, false},
+		{Input{Color: RGB, Sources: []Source{SourceFrame}}, 3, false},
+		{Input{Color: Gray, Sources: []Source{SourceFrame, SourceReference, SourceDifference}}, 3, true},
+		{Input{Color: BGR, Sources: []Source{SourceDifference}}, 3, true},
+	} {
+		if got := c.in.Channels(); got != c.channels {
+			t.Errorf("%v %v: got %d channels, want %d", c.in.Color, c.in.Sources, got, c.channels)
+		}
+		if got := c.in.NeedsReference(); got != c.reference {
+			t.Errorf("%v: NeedsReference: got %v, want %v", c.in.Sources, got, c.reference)
+		}
+	}
+}
+
+// FuzzManifest: whatever the bytes, ParseManifest returns an error that names the file and a line, or a manifest that an
+// engine can build on.
+func FuzzManifest(f *testing.F) {
+	f.Add([]byte(minimal))
+	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("inputs: [{<<: {name: x}}]"))
+	f.Add([]byte("? {a: b}\n: c"))
+	shippedText, err := shipped.ReadFile("pcb-pair/1/" + ManifestFile)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(shippedText)
+	files, _ := filepath.Glob("examples/*/1/" + ManifestFile)
+	if len(files) == 0 {
+		f.Fatal("no example manifests")
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	where := regexp.MustCompile(`m\.yaml:\d+: `)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := ParseManifest("m.yaml", data)
+		if err != nil {
+			if !errors.Is(err, inspection.ErrInvalid) || !where.MatchString(err.Error()) {
+				t.Fatalf("got error %v, want ErrInvalid that names file and line", err)
+			}
+			return
+		}
+		for _, in := range m.Inputs {
+			if in.Name == "" || in.Width < 1 || in.Height < 1 || in.Channels() < 1 || in.Scale == 0 ||
+				len(in.Mean) != in.Color.Components() || len(in.Std) != in.Color.Components() {
+				t.Fatalf("got input %+v", in)
+			}
+		}
+		if len(m.Inputs) == 0 || len(m.Labels) == 0 || len(m.BatchSizes) == 0 || len(m.Providers) == 0 {
+			t.Fatalf("got manifest %+v", m)
+		}
+		axes := m.OutputAxes()
+		for role := range m.Output.Tensors {
+			for _, a := range axes[role] {
+				if a.Size == 0 || a.Size < -1 {
+					t.Fatalf("output %s: got axes %v", role, axes[role])
+				}
+			}
+		}
+		if len(axes) != len(m.Output.Tensors) {
+			t.Fatalf("got axes for %d roles, want %d", len(axes), len(m.Output.Tensors))
+		}
+	})
+}

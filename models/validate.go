@@ -1,0 +1,229 @@
+package models
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bounds of a manifest. They catch slips of the keyboard; none is a limit of the engine.
+const (
+	maxInputSide = 8192
+	maxBatch     = 64
+)
+
+// validate fills in what is left out and notes everything that is wrong.
+func (d *document) validate(m *Manifest) {
+	if oneOf(d, "task", m.Task, TaskDetect, TaskClassify, TaskAnomaly, TaskSegment) && m.Task != TaskDetect {
+		d.errorf("task", "%s is not served yet: the decoders of this version are for %s", m.Task, TaskDetect)
+	}
+	if len(m.Inputs) == 0 {
+		d.errorf("inputs", "required: name at least one picture input of the graph")
+	}
+	for i := range m.Inputs {
+		field := fmt.Sprintf("inputs[%d]", i)
+		d.validateInput(field, &m.Inputs[i])
+		if slices.ContainsFunc(m.Inputs[:i], func(in Input) bool { return in.Name == m.Inputs[i].Name }) {
+			d.errorf(field+".name", "%q is named twice: give each input of the graph one entry", m.Inputs[i].Name)
+		}
+	}
+	d.validateLabels(m.Labels)
+	d.validateOutput(m)
+	if !(m.NMS.IoU >= 0 && m.NMS.IoU < 1) {
+		d.errorf("nms.iou", "%v: want 0 (no suppression) or an overlap below 1, such as 0.45", m.NMS.IoU)
+	}
+	if m.NMS.ClassAgnostic && m.NMS.IoU == 0 {
+		d.errorf("nms.class_agnostic", "has no effect without nms.iou: set it, or remove this")
+	}
+	d.validateBatches(m)
+	d.validateProviders(m)
+}
+
+func (d *document) validateInput(field string, in *Input) {
+	if in.Name == "" {
+		d.errorf(field+".name", "required: write the graph's input name")
+	}
+	oneOf(d, field+".layout", in.Layout, NCHW, NHWC)
+	fill(d, field+".type", &in.Type, Float32, Uint8)
+	for _, side := range []struct {
+		name string
+		px   int
+	}{{".width", in.Width}, {".height", in.Height}} {
+		if side.px < 1 || side.px > maxInputSide {
+			d.errorf(field+side.name, "%d: want 1..%d pixels", side.px, maxInputSide)
+		}
+	}
+	oneOf(d, field+".color", in.Color, Gray, RGB, BGR)
+	if !d.given(field + ".sources") {
+		in.Sources = []Source{SourceFrame}
+	}
+	if len(in.Sources) == 0 {
+		d.errorf(field+".sources", "empty: name what fills the channels, or leave it out for [frame]")
+	}
+	for i, s := range in.Sources {
+		f := fmt.Sprintf("%s.sources[%d]", field, i)
+		oneOf(d, f, s, SourceFrame, SourceReference, SourceDifference)
+		if slices.Contains(in.Sources[:i], s) {
+			d.errorf(f, "%q is listed twice: remove one", s)
+		}
+	}
+	d.validateResize(field, in)
+	d.validateValues(field, in)
+}
+
+func (d *document) validateResize(field string, in *Input) {
+	oneOf(d, field+".resize", in.Resize, Letterbox, Stretch, ResizeNone)
+	fill(d, field+".interpolation", &in.Interpolation, Linear, Area)
+	fill(d, field+".anchor", &in.Anchor, Center, TopLeft)
+	if in.Resize == ResizeNone && d.given(field+".interpolation") {
+		d.errorf(field+".interpolation", "has no effect with resize: none: remove it")
+	}
+	for _, f := range []string{".anchor", ".pad"} {
+		if in.Resize != Letterbox && d.given(field+f) {
+			d.errorf(field+f, "has no effect without resize: letterbox: remove it")
+		}
+	}
+	if !(in.Pad >= 0 && in.Pad <= 255) {
+		d.errorf(field+".pad", "%v: want a pixel value, 0..255", in.Pad)
+	}
+}
+
+// validateValues checks what is done to pixel values and brings mean and std to one value per component.
+func (d *document) validateValues(field string, in *Input) {
+	if !d.given(field + ".scale") {
+		in.Scale = 1
+	}
+	if in.Scale == 0 || !finite(in.Scale) {
+		d.errorf(field+".scale", "%v: want a number that is not 0, such as 1 or 0.00392156862745098 (1/255)", in.Scale)
+	}
+	in.Mean = d.perComponent(field+".mean", in.Mean, 0, in.Color.Components())
+	in.Std = d.perComponent(field+".std", in.Std, 1, in.Color.Components())
+	for i, s := range in.Std {
+		if s <= 0 {
+			d.errorf(fmt.Sprintf("%s.std[%d]", field, i), "%v: pixels are divided by it: want a number above 0", s)
+		}
+	}
+	if in.Type != Uint8 {
+		return
+	}
+	for _, f := range []string{".scale", ".mean", ".std"} {
+		if d.given(field + f) {
+			d.errorf(field+f, "type: uint8 takes pixels as they are: remove it, or use type: float32")
+		}
+	}
+	if slices.Contains(in.Sources, SourceDifference) {
+		d.errorf(field+".sources", "type: uint8 cannot hold a difference, which may be negative: use type: float32")
+	}
+}
+
+func (d *document) perComponent(field string, vs []float64, missing float64, n int) []float64 {
+	if !d.given(field) {
+		vs = []float64{missing}
+	}
+	for i, v := range vs {
+		if !finite(v) {
+			d.errorf(fmt.Sprintf("%s[%d]", field, i), "%v: want a finite number", v)
+		}
+	}
+	if len(vs) == 1 {
+		return slices.Repeat(vs, n)
+	}
+	if len(vs) != n {
+		d.errorf(field, "%d values for %d color components: give one for all, or one for each", len(vs), n)
+	}
+	return vs
+}
+
+func (d *document) validateLabels(labels []string) {
+	if len(labels) == 0 {
+		d.errorf("labels", "required: name the classes in the order of the graph's class axis")
+	}
+	seen := map[string]bool{}
+	for i, l := range labels {
+		field := fmt.Sprintf("labels[%d]", i)
+		switch {
+		case l == "" || l != strings.TrimSpace(l):
+			d.errorf(field, "%q: want a name without blanks around it", l)
+		case l == "*":
+			d.errorf(field, "\"*\" stands for every other class in recipes: choose another name")
+		case seen[l]:
+			d.errorf(field, "%q is listed twice: class names must differ", l)
+		}
+		seen[l] = true
+	}
+}
+
+func (d *document) validateBatches(m *Manifest) {
+	if !d.given("batch_sizes") {
+		m.BatchSizes = []int{1}
+	}
+	if len(m.BatchSizes) == 0 {
+		d.errorf("batch_sizes", "empty: list at least one, or leave it out for [1]")
+	}
+	before := 0
+	for i, n := range m.BatchSizes {
+		if n <= before || n > maxBatch {
+			d.errorf(fmt.Sprintf("batch_sizes[%d]", i), "%d: want ascending sizes of 1..%d, such as [1, 2, 4, 8]", n, maxBatch)
+		}
+		before = n
+	}
+}
+
+func (d *document) validateProviders(m *Manifest) {
+	if !d.given("providers") {
+		m.Providers = []Provider{{Name: ProviderCPU}}
+	}
+	if len(m.Providers) == 0 {
+		d.errorf("providers", "empty: list at least one, or leave it out for cpu")
+	}
+	for i, p := range m.Providers {
+		field := fmt.Sprintf("providers[%d]", i)
+		oneOf(d, field+".name", p.Name, ProviderCPU, ProviderCUDA, ProviderTensorRT, ProviderOpenVINO)
+		switch p.Name {
+		case ProviderCPU:
+			if p.Device != "" {
+				d.errorf(field+".device", "cpu has no devices: remove it")
+			}
+		case ProviderCUDA, ProviderTensorRT:
+			if n, err := strconv.Atoi(p.Device); p.Device != "" && (err != nil || n < 0) {
+				d.errorf(field+".device", "%q: want a device id, 0 or higher", p.Device)
+			}
+		}
+		if slices.Contains(m.Providers[:i], p) {
+			d.errorf(field, "%s is listed twice: remove one", p.Name)
+		}
+	}
+}
+
+// oneOf notes a value that is none of known, and reports whether it is one of them.
+func oneOf[T ~string](d *document, field string, got T, known ...T) bool {
+	switch {
+	case slices.Contains(known, got):
+		return true
+	case got == "":
+		d.errorf(field, "required: want one of %s", list(known))
+	default:
+		d.errorf(field, "%.40q: want one of %s", got, list(known))
+	}
+	return false
+}
+
+// fill is oneOf for a field that may be left out; the first of known stands in for it.
+func fill[T ~string](d *document, field string, v *T, known ...T) {
+	if !d.given(field) {
+		*v = known[0]
+	}
+	oneOf(d, field, *v, known...)
+}
+
+func list[T ~string](vs []T) string {
+	names := make([]string, len(vs))
+	for i, v := range vs {
+		names[i] = string(v)
+	}
+	return strings.Join(names, ", ")
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
