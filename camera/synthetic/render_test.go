@@ -89,13 +89,16 @@ func TestDifferencesLieInBoxes(t *testing.T) {
 	for seed := range uint64(16) {
 		s := Default()
 		s.Product, s.Seed = 100+seed, 200+seed
-		if seed%4 == 0 {
+		switch seed % 4 {
+		case 0:
 			s.EdgeNoise, s.AlignPx = 0, 0
+		case 1:
+			s.AlignPx = 16
 		}
 		p := render(t, s)
 		dx, dy := int(math.Round(p.ShiftX)), int(math.Round(p.ShiftY))
 		inBoxes, outside := make([]int, len(p.Defects)), 0
-		inner := p.Test.Rect.Inset(8)
+		inner := p.Test.Rect.Inset(17)
 		for y := inner.Min.Y; y < inner.Max.Y; y++ {
 			for x := inner.Min.X; x < inner.Max.X; x++ {
 				if p.Test.GrayAt(x, y) == p.Template.GrayAt(x-dx, y-dy) {
