@@ -1,6 +1,12 @@
 package decode
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
 	"github.com/assay-vision/assay/inspection"
 	"github.com/assay-vision/assay/models"
 )
@@ -15,12 +21,122 @@ type Output struct {
 // Decoder turns the outputs of one sample into candidates. A Decoder may be shared by goroutines.
 type Decoder interface {
 	// Decode reads the sample at index sample of the batch and returns its candidates in pixels of the frame that p
-	// describes, by falling score. An output that is missing, misshapen or holds a value that cannot be right (not finite,
-	// a score outside 0..1, a box without area) is an error that wraps inspection.ErrModelOutput: never a candidate, and
-	// never silently left out. It keeps none of outs.
+	// describes, by falling score; what lies wholly outside the frame is left out. An output that is missing, empty,
+	// misshapen, or holds a value that cannot be right (not finite, a score outside 0..1, a box without area) is an error
+	// that wraps inspection.ErrModelOutput: never a candidate, and never silently left out. A placement that is none wraps
+	// inspection.ErrInvalid. Decode keeps none of outs.
 	Decode(outs []Output, sample int, p inspection.Placement) ([]inspection.Candidate, error)
 }
 
-// New returns the decoder that m.Output names. m must have passed models.ParseManifest. The error wraps
+// New returns the decoder that m.Output names. m must come from models.ParseManifest. The error wraps
 // inspection.ErrInvalid.
-func New(m models.Manifest) (Decoder, error) { return nil, inspection.ErrInvalid }
+func New(m models.Manifest) (Decoder, error) {
+	axes := m.OutputAxes()
+	if axes == nil || len(m.Inputs) == 0 {
+		return nil, fmt.Errorf("%w: output.decoder: no decoder is called %q", inspection.ErrInvalid, m.Output.Decoder)
+	}
+	b := base{labels: m.Labels, floor: m.Output.ScoreFloor, nms: m.NMS, names: m.Output.Tensors, axes: axes, lists: new(sync.Pool)}
+	switch m.Output.Decoder {
+	case models.DecoderPeakGrid:
+		return &peakGrid{base: b}, nil
+	case models.DecoderYOLOX:
+		return newYOLOX(b, m), nil
+	default:
+		return newSSD(b, m)
+	}
+}
+
+// base is what all decoders share: where outputs are found, what they must look like, and the list that takes what is
+// seen. Lists are used again, so that a frame allocates little beyond its candidates.
+type base struct {
+	labels []string
+	floor  float64
+	nms    models.NMS
+	names  map[string]string        // role to output name
+	axes   map[string][]models.Axis // role to the shape that is asked for
+	lists  *sync.Pool
+}
+
+// tensor is one sample's part of an output.
+type tensor struct {
+	name  string
+	shape []int64 // without the batch
+	data  []float32
+}
+
+// tensor finds the output with a role, checks its shape and that every value of the sample is finite.
+func (b *base) tensor(outs []Output, role string, sample int) (tensor, error) {
+	name := b.names[role]
+	i := slices.IndexFunc(outs, func(o Output) bool { return o.Name == name })
+	if i < 0 {
+		return tensor{}, fmt.Errorf("%w: no output %q among %s", inspection.ErrModelOutput, name, nameList(outs))
+	}
+	o := outs[i]
+	if !o.fits(b.axes[role]) {
+		return tensor{}, fmt.Errorf("%w: output %q has shape %v and %d values, want %s", inspection.ErrModelOutput, name, o.Shape, len(o.Data), shapeText(b.axes[role]))
+	}
+	if sample < 0 || int64(sample) >= o.Shape[0] {
+		return tensor{}, fmt.Errorf("%w: output %q has a batch of %d, sample %d is asked for", inspection.ErrModelOutput, name, o.Shape[0], sample)
+	}
+	n := len(o.Data) / int(o.Shape[0])
+	data := o.Data[sample*n : (sample+1)*n]
+	for i, v := range data {
+		if v-v != 0 { // NaN and both infinities, and nothing else
+			return tensor{}, fmt.Errorf("%w: output %q: value %d of sample %d is %v", inspection.ErrModelOutput, name, i, sample, v)
+		}
+	}
+	return tensor{name: name, shape: o.Shape[1:], data: data}, nil
+}
+
+// fits reports whether an output has the axes asked for, none of length 0, and as many values as its shape says.
+func (o Output) fits(axes []models.Axis) bool {
+	if len(o.Shape) != len(axes) {
+		return false
+	}
+	left := int64(len(o.Data))
+	for i, n := range o.Shape {
+		if n < 1 || left%n != 0 || axes[i].Size >= 0 && n != axes[i].Size {
+			return false
+		}
+		left /= n
+	}
+	return left == 1
+}
+
+// scoreSlack is how far a score may lie outside 0..1: what is left of a rounding in the graph's last layers.
+const scoreSlack = 1e-4
+
+// score brings a value into 0..1, or reports that it is no score.
+func score(v float32) (float64, bool) {
+	s := float64(v)
+	if !(s >= -scoreSlack && s <= 1+scoreSlack) {
+		return 0, false
+	}
+	return min(max(s, 0), 1), true
+}
+
+func (t tensor) badScore(i int) error {
+	return fmt.Errorf("%w: output %q: value %d is %v, want a score of 0..1", inspection.ErrModelOutput, t.name, i, t.data[i])
+}
+
+func nameList(outs []Output) string {
+	names := map[string]bool{}
+	for _, o := range outs {
+		names[fmt.Sprintf("%q", o.Name)] = true
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(names)), ", ")
+}
+
+func shapeText(axes []models.Axis) string {
+	parts := make([]string, len(axes))
+	for i, a := range axes {
+		parts[i] = "any"
+		if a.Size >= 0 {
+			parts[i] = fmt.Sprint(a.Size)
+		}
+	}
+	return "[" + strings.Join(parts, " ") + "]"
+}
