@@ -89,7 +89,7 @@ func (l *layout) pad(c point, r int) shape {
 // drill puts a hole into a pad, by the board's habit, if the ring that is left is wide enough to be seen.
 func (l *layout) drill(c point, r int) {
 	hole := r * l.between(28, 50) / 100
-	if l.chance(l.style.holes) && hole >= 4*unit && r-hole >= 6*unit {
+	if l.chance(l.style.holes) && hole >= 6*unit && r-hole >= 8*unit {
 		l.holes = append(l.holes, disc(c, hole))
 	}
 }
@@ -129,7 +129,7 @@ func (l *layout) largePad() {
 	small := min(wide, high, 80*unit)
 	switch l.below(5) {
 	case 0, 1:
-		l.holes = append(l.holes, disc(c, max(5*unit, small*l.between(20, 50)/100)))
+		l.holes = append(l.holes, disc(c, max(6*unit, small*l.between(20, 50)/100)))
 	case 2:
 		if small > 20*unit {
 			l.holes = append(l.holes, capsule(c.add(point{-wide / 3, 0}), c.add(point{wide / 3, 0}), l.px(4, 6)))

@@ -44,10 +44,10 @@ func TestSameSpecGivesSameBytes(t *testing.T) {
 		spec Spec
 		want string
 	}{
-		"plain": {plain, "f61e6bfa48295f6d88b2449d28948b30"},
-		"wide":  {wide, "2427105f418aa2158a82821e9f7e4905"},
+		"plain": {plain, "b79e2e501302b39e8e0b4c0407e52695"},
+		"wide":  {wide, "ae818e2025692eb83b68c71f16a26a9a"},
 		"clean": {clean, "33e84cdbf321ce475d3d1476c67a5bcc"},
-		"demo":  {demo, "59756f8f94de6c68444bac4eed87ff72"},
+		"demo":  {demo, "ca4ec146bdcee09904b040e191cb8831"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
