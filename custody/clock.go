@@ -1,0 +1,50 @@
+package custody
+
+import (
+	"time"
+
+	"github.com/assay-vision/assay/inspection"
+)
+
+// alarm rings once, or never.
+type alarm struct {
+	c     <-chan time.Time
+	timer *time.Timer
+}
+
+func alarmAt(t time.Time) alarm {
+	if t.IsZero() {
+		return alarm{}
+	}
+	timer := time.NewTimer(time.Until(t))
+	return alarm{c: timer.C, timer: timer}
+}
+
+func (a alarm) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+// lastCall rings when the reply must leave: the deadline less the way out.
+func (d *Desk) lastCall(job inspection.Job) alarm {
+	if job.Deadline.IsZero() {
+		return alarm{}
+	}
+	return alarmAt(job.Deadline.Add(-d.margin(job)))
+}
+
+// margin is the reply margin, but never more than a quarter of what is left: a short budget must leave time to judge.
+func (d *Desk) margin(job inspection.Job) time.Duration {
+	return min(d.cfg.ReplyMargin, max(0, time.Until(job.Deadline)/4))
+}
+
+// decideBy is when the desk stops waiting for the engine: the last call less the measured 99th percentile of a commit,
+// but never so early that the engine has less than half of what is left. Zero means never.
+func (d *Desk) decideBy(job inspection.Job) time.Time {
+	if job.Deadline.IsZero() {
+		return time.Time{}
+	}
+	last := job.Deadline.Add(-d.margin(job))
+	return last.Add(-min(d.reserve.p99(), max(0, time.Until(last)/2)))
+}
