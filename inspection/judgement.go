@@ -91,6 +91,7 @@ const (
 	ReasonNotRecorded   Reason = "NOT_RECORDED"    // the store could not commit in time or is full
 	ReasonSourceGap     Reason = "SOURCE_GAP"      // the camera dropped the frame or skipped its number
 	ReasonShutdown      Reason = "SHUTDOWN"        // the node stopped before the frame was judged
+	ReasonInvalid       Reason = "INVALID"         // the frame's header breaks a rule: answered, never recorded under its key
 	ReasonInternal      Reason = "INTERNAL"        // a fault inside the node
 )
 

@@ -22,6 +22,7 @@ var reasons = [...]struct {
 	{ErrOverloaded, ReasonOverloaded},
 	{ErrFrameConflict, ReasonConflict},
 	{ErrDiskFull, ReasonNotRecorded},
+	{ErrInvalid, ReasonInvalid},
 	{ErrClosed, ReasonShutdown},
 	{context.Canceled, ReasonShutdown},
 }
