@@ -21,7 +21,8 @@ type Store interface {
 	// recorded already must not become a second one: a commit that was reported as failed may have happened.
 	// ErrDiskFull means that nothing can be recorded until space is back.
 	Commit(ctx context.Context, entries []inspection.Entry) error
-	// Lookup returns the recorded result of a key, or an error that wraps inspection.ErrNotFound.
+	// Lookup returns the recorded result of a key, or an error that wraps inspection.ErrNotFound where its frame has still
+	// to be judged; the result beside that error holds what was announced or said of the key before.
 	Lookup(ctx context.Context, key inspection.FrameKey) (inspection.Result, error)
 }
 

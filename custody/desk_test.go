@@ -91,6 +91,7 @@ func TestNoPassButFromAModel(t *testing.T) {
 	for name, j := range map[string]inspection.Judgement{
 		"fallback source": {Verdict: inspection.Pass, Source: inspection.SourceFallback},
 		"rule source":     {Verdict: inspection.Pass, Source: inspection.SourceRule},
+		"no digest":       {Verdict: inspection.Pass, Source: inspection.SourceModel, Model: inspection.ModelRef{Name: "m"}},
 		"no verdict":      {Verdict: 77, Source: inspection.SourceModel},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -475,6 +476,14 @@ func TestAnnounceAndDrop(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, "repeat", b.inspect(t, newJob(1, "a")), answer{inspection.Fail, inspection.SourceCamera, "", true, true})
+		early := newJob(6, "a") // announced before its frame came
+		if err := b.Announce(t.Context(), early.Frame.Key, a, false); err != nil {
+			t.Fatal(err)
+		}
+		check(t, "after its announcement", b.inspect(t, early), answer{inspection.Fail, inspection.SourceCamera, "", true, false})
+		if n := len(b.album.pictures()); n != 1 {
+			t.Errorf("%d images kept, want 1: what was announced is not PASS", n)
+		}
 		a.Verdict = inspection.Pass
 		if err := b.Announce(t.Context(), job.Frame.Key, a, false); !errors.Is(err, inspection.ErrInvalid) {
 			t.Errorf("Announce PASS: %v, want ErrInvalid", err)

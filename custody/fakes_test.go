@@ -102,7 +102,8 @@ func (s *memStore) Lookup(ctx context.Context, key inspection.FrameKey) (inspect
 	defer s.mu.Unlock()
 	r, ok := s.results[key]
 	if !ok {
-		return inspection.Result{}, fmt.Errorf("result %s: %w", key, inspection.ErrNotFound)
+		early := inspection.Result{Announced: append([]inspection.Announcement(nil), s.early[key]...)}
+		return early, fmt.Errorf("result %s: %w", key, inspection.ErrNotFound)
 	}
 	c := *r
 	c.Judgements = append([]inspection.Judgement(nil), r.Judgements...)

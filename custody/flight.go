@@ -97,7 +97,7 @@ func (d *Desk) fly(f *flight) {
 	case err == nil:
 		d.conflict(f, rec)
 	case errors.Is(err, inspection.ErrNotFound):
-		d.judgeAndRecord(f)
+		d.judgeAndRecord(f, rec)
 	default:
 		// A frame whose record cannot be read may be recorded as anything: it is not judged again.
 		d.giveUp(f, fmt.Errorf("look frame %s up: %w", key, err))
@@ -124,13 +124,16 @@ func (d *Desk) close(f *flight) {
 	close(f.done)
 }
 
-// judgeAndRecord is the way of a frame that is seen for the first time.
-func (d *Desk) judgeAndRecord(f *flight) {
+// judgeAndRecord is the way of a frame that is seen for the first time. rec holds what was announced or said of its key
+// before it came.
+func (d *Desk) judgeAndRecord(f *flight, rec inspection.Result) {
 	j, late := d.judge(f)
 	f.decide(j.Verdict)
 
 	told := d.told.take(f.job.Frame.Key)
-	effect := inspection.Effective([]inspection.Judgement{j}, told, nil)
+	rec.Judgements = append(slices.Clone(rec.Judgements), j)
+	rec.Announced = append(slices.Clone(rec.Announced), told...)
+	effect := answerable(rec)
 	frame := f.job.Frame
 	frame.Image.Data = nil
 	info := d.keeper.image(f, effect, j.Reason)
@@ -145,7 +148,7 @@ func (d *Desk) judgeAndRecord(f *flight) {
 		d.lateAnswer(f, late, false)
 		return
 	}
-	j.Timings.Commit = took
+	rec.Judgements[len(rec.Judgements)-1].Timings.Commit = took
 	d.m.count(j)
 	if info.State == inspection.ImagePending {
 		d.images.Keep(Picture{
@@ -153,7 +156,7 @@ func (d *Desk) judgeAndRecord(f *flight) {
 			Simulated: frame.Simulated, Info: info, Data: f.job.Frame.Image.Data,
 		})
 	}
-	d.conclude(f, inspection.Result{Judgements: []inspection.Judgement{j}, Announced: told}, false)
+	d.conclude(f, rec, false)
 	d.lateAnswer(f, late, true)
 }
 

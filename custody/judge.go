@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -84,6 +85,8 @@ func (d *Desk) inspect(job inspection.Job) (r reply) {
 		return reply{err: fmt.Errorf("inspector gave verdict %d, which is none", j.Verdict)}
 	case j.Verdict == inspection.Pass && j.Source != inspection.SourceModel:
 		return reply{err: fmt.Errorf("inspector gave PASS from source %s: only a model may", j.Source)}
+	case j.Verdict == inspection.Pass && j.Model.Digest == "":
+		return reply{err: errors.New("inspector gave PASS without the digest of the model that ran")}
 	}
 	return reply{judgement: j}
 }
