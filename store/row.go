@@ -1,0 +1,255 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/assay-vision/assay/inspection"
+)
+
+// stateNone is how the store writes the image state of a frame that never had bytes here. Outside it reads as shed.
+const stateNone = "none"
+
+// imageState returns how an image's state is kept.
+func imageState(im inspection.ImageInfo) string {
+	if im.Size == 0 {
+		return stateNone
+	}
+	return im.State.String()
+}
+
+// resultColumns are read by scanResult, in this order.
+const resultColumns = `r.n, r.id, r.line, r.station, r.camera, r.session, r.seq, r.stub, r.attempt, r.view, r.reference,
+	r.serial, r.run_id, r.lot, r.work_order, r.product, r.recipe, r.captured_at, r.encoder, r.budget_ns, r.simulated,
+	r.image_format, r.pixel_format, r.width, r.height, r.stride, r.image_size, r.image_sha256, r.image_ref, r.image_state,
+	r.effective_verdict, r.effective_source, r.effective_reason, r.received, r.recorded, r.revision`
+
+// row is a row of results with what belongs to it.
+type row struct {
+	n          int64
+	stub       bool
+	imageState string
+	inspection.Result
+}
+
+// textColumn scans a word of package inspection.
+type textColumn struct {
+	into interface{ UnmarshalText([]byte) error }
+}
+
+func (c textColumn) Scan(v any) error {
+	switch v := v.(type) {
+	case string:
+		return c.into.UnmarshalText([]byte(v))
+	case []byte:
+		return c.into.UnmarshalText(v)
+	}
+	return fmt.Errorf("a word is kept as %T", v)
+}
+
+// jsonColumn scans JSON; NULL leaves the value as it is.
+type jsonColumn struct{ into any }
+
+func (c jsonColumn) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case string:
+		return json.Unmarshal([]byte(v), c.into)
+	case []byte:
+		return json.Unmarshal(v, c.into)
+	}
+	return fmt.Errorf("JSON is kept as %T", v)
+}
+
+// timeColumn scans microseconds; NULL is the zero time.
+type timeColumn struct{ into *time.Time }
+
+func (c timeColumn) Scan(v any) error {
+	var n sql.NullInt64
+	if err := n.Scan(v); err != nil {
+		return err
+	}
+	*c.into = fromMicros(n)
+	return nil
+}
+
+func scanResult(rows *sql.Rows) (*row, error) {
+	var r row
+	var seq, budget int64
+	var encoder sql.NullInt64
+	f, im, e := &r.Frame, &r.Image, &r.Effective
+	err := rows.Scan(&r.n, &r.ID, &f.Key.Line, &f.Key.Station, &f.Key.Camera, &f.Key.Session, &seq, &r.stub, &f.Attempt,
+		&f.View, &f.Reference, &f.Serial, &f.RunID, &f.Lot, &f.WorkOrder, &f.Product, &f.Recipe, timeColumn{&f.CapturedAt},
+		&encoder, &budget, &f.Simulated, textColumn{&im.Format}, &im.PixelFormat, &im.Width, &im.Height, &im.Stride, &im.Size,
+		&im.SHA256, &im.Ref, &r.imageState, textColumn{&e.Verdict}, textColumn{&e.Source}, &e.Reason,
+		timeColumn{&r.Received}, timeColumn{&r.Recorded}, &r.Revision)
+	if err != nil {
+		return nil, fmt.Errorf("read a result: %w", err)
+	}
+	f.Key.Seq, f.Budget = uint64(seq), time.Duration(budget)
+	if encoder.Valid {
+		f.Encoder = &encoder.Int64
+	}
+	if r.imageState == stateNone {
+		im.State = inspection.ImageShed
+	} else if err := im.State.UnmarshalText([]byte(r.imageState)); err != nil {
+		return nil, fmt.Errorf("read result %s: %w", r.ID, err)
+	}
+	f.Image = inspection.Image{Format: im.Format, PixelFormat: im.PixelFormat, Width: im.Width, Height: im.Height, Stride: im.Stride}
+	return &r, nil
+}
+
+// each calls fn for every row and closes rows.
+func each(rows *sql.Rows, fn func() error) (err error) {
+	defer func() {
+		if cerr := rows.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	for rows.Next() {
+		if err := fn(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// readResults runs a query over resultColumns and returns its rows without what belongs to them.
+func readResults(ctx context.Context, q querier, query string, args ...any) ([]*row, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	var out []*row
+	err = each(rows, func() error {
+		r, err := scanResult(rows)
+		out = append(out, r)
+		return err
+	})
+	return out, err
+}
+
+// complete reads what belongs to rows: judgements, announcements and dispositions, each in the order of recording.
+func complete(ctx context.Context, q querier, rs []*row) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	byN := make(map[int64]*row, len(rs))
+	ns := make([]int64, len(rs))
+	for i, r := range rs {
+		byN[r.n], ns[i] = r, r.n
+	}
+	list, err := json.Marshal(ns)
+	if err != nil {
+		return fmt.Errorf("list results: %w", err)
+	}
+	for _, read := range [...]func(context.Context, querier, string, map[int64]*row) error{readJudgements, readAnnounced, readDispositions} {
+		if err := read(ctx, q, string(list), byN); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readJudgements(ctx context.Context, q querier, list string, byN map[int64]*row) error {
+	rows, err := q.QueryContext(ctx, `SELECT result, role, verdict, source, reason, detail, defects, facts, timings, model_name,
+			model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at
+		FROM judgements WHERE result IN (SELECT value FROM json_each(?1)) ORDER BY result, n`, list)
+	if err != nil {
+		return fmt.Errorf("read judgements: %w", err)
+	}
+	return each(rows, func() error {
+		var n int64
+		var j inspection.Judgement
+		if err := rows.Scan(&n, textColumn{&j.Role}, textColumn{&j.Verdict}, textColumn{&j.Source}, &j.Reason, &j.Detail,
+			jsonColumn{&j.Defects}, jsonColumn{&j.Facts}, jsonColumn{&j.Timings}, &j.Model.Name, &j.Model.Version, &j.Model.Digest,
+			&j.Recipe.Name, &j.Recipe.Revision, &j.Recipe.Digest, &j.Node, timeColumn{&j.At}); err != nil {
+			return fmt.Errorf("read a judgement: %w", err)
+		}
+		byN[n].Judgements = append(byN[n].Judgements, j)
+		return nil
+	})
+}
+
+func readAnnounced(ctx context.Context, q querier, list string, byN map[int64]*row) error {
+	rows, err := q.QueryContext(ctx, `SELECT result, verdict, source, reason, at FROM announced
+		WHERE result IN (SELECT value FROM json_each(?1)) ORDER BY result, n`, list)
+	if err != nil {
+		return fmt.Errorf("read announcements: %w", err)
+	}
+	return each(rows, func() error {
+		var n, at int64
+		var a inspection.Announcement
+		if err := rows.Scan(&n, textColumn{&a.Verdict}, textColumn{&a.Source}, &a.Reason, &at); err != nil {
+			return fmt.Errorf("read an announcement: %w", err)
+		}
+		if at != 0 {
+			a.At = time.UnixMicro(at).UTC()
+		}
+		byN[n].Announced = append(byN[n].Announced, a)
+		return nil
+	})
+}
+
+func readDispositions(ctx context.Context, q querier, list string, byN map[int64]*row) error {
+	rows, err := q.QueryContext(ctx, `SELECT result, kind, judgement, defect_id, operator, comment, at FROM dispositions
+		WHERE result IN (SELECT value FROM json_each(?1)) ORDER BY result, n`, list)
+	if err != nil {
+		return fmt.Errorf("read dispositions: %w", err)
+	}
+	return each(rows, func() error {
+		var n int64
+		var d inspection.Disposition
+		if err := rows.Scan(&n, &d.Kind, &d.Judgement, &d.DefectID, &d.Operator, &d.Comment, timeColumn{&d.At}); err != nil {
+			return fmt.Errorf("read a disposition: %w", err)
+		}
+		byN[n].Dispositions = append(byN[n].Dispositions, d)
+		return nil
+	})
+}
+
+// judgementRow is a judgement as it is kept, made before the transaction begins.
+type judgementRow struct {
+	inspection.Judgement
+	defects, facts, timings any // JSON or nil
+}
+
+func encodeJudgement(j inspection.Judgement) (*judgementRow, error) {
+	r := &judgementRow{Judgement: j}
+	for _, c := range [...]struct {
+		name  string
+		empty bool
+		value any
+		into  *any
+	}{
+		{"defects", len(j.Defects) == 0, j.Defects, &r.defects},
+		{"facts", j.Facts == nil, j.Facts, &r.facts},
+		{"timings", j.Timings == inspection.Timings{}, j.Timings, &r.timings},
+	} {
+		if c.empty {
+			continue
+		}
+		b, err := json.Marshal(c.value)
+		if err != nil {
+			return nil, fmt.Errorf("%w: judgement's %s cannot be kept: %w", inspection.ErrInvalid, c.name, err)
+		}
+		*c.into = string(b)
+	}
+	return r, nil
+}
+
+// same reports whether two judgements are one, sent again: alike in all but the role.
+func (r *judgementRow) same(other inspection.Judgement) bool {
+	o, err := encodeJudgement(other)
+	if err != nil {
+		return false
+	}
+	a, b := r.Judgement, other
+	return a.Verdict == b.Verdict && a.Source == b.Source && a.Reason == b.Reason && a.Detail == b.Detail && a.Model == b.Model &&
+		a.Recipe == b.Recipe && a.Node == b.Node && micros(a.At) == micros(b.At) &&
+		r.defects == o.defects && r.facts == o.facts && r.timings == o.timings
+}

@@ -1,0 +1,321 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+
+	"github.com/assay-vision/assay/inspection"
+)
+
+//go:embed migrations/sqlite/*.sql
+var migrations embed.FS
+
+// journalLimit is the size in bytes to which the write-ahead log shrinks after a checkpoint.
+const journalLimit = 64 << 20
+
+// dsn writes the connection string. Pragmas stand here and nowhere else: one that is set by Exec reaches a single pooled
+// connection. auto_vacuum must come before the first table, synchronous=FULL makes every commit wait for the disk.
+func dsn(path string, cfg Config, readOnly bool) string {
+	q := url.Values{}
+	q.Set("_busy_timeout", fmt.Sprint(cfg.BusyTimeout.Milliseconds()))
+	q.Set("_auto_vacuum", "INCREMENTAL")
+	q.Set("_journal_mode", "WAL")
+	q.Set("_synchronous", "FULL")
+	q.Set("_foreign_keys", "on")
+	q.Set("_dqs", "0")
+	q.Set("_error_rc", "1")
+	q.Add("_pragma", fmt.Sprintf("journal_size_limit(%d)", journalLimit))
+	q.Add("_pragma", "temp_store(MEMORY)") // a sort must not need the disk that may be full
+	if readOnly {
+		q.Set("_query_only", "on")
+	} else {
+		q.Set("_txlock", "immediate")
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// openPool opens a pool of connections. The driver connects when it is first used.
+func openPool(path string, cfg Config, conns int, readOnly bool) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn(path, cfg, readOnly))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// migrate brings the schema to this program's version and refuses one that is newer.
+func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	dir, err := fs.Sub(migrations, "migrations/sqlite")
+	if err != nil {
+		return fmt.Errorf("read the embedded migrations: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("prepare migrations: %w", err)
+	}
+	sources := p.ListSources()
+	newest := sources[len(sources)-1].Version
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read the schema's version: %w", classify(err))
+	}
+	if have > newest {
+		return fmt.Errorf("the database's schema has version %d and this program knows up to %d: start the newer assayd that wrote it, or restore the backup made before the upgrade", have, newest)
+	}
+	applied, err := p.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("bring the schema from version %d to %d: %w", have, newest, classify(err))
+	}
+	if len(applied) > 0 {
+		log.Info("schema migrated", "from", have, "to", newest)
+	}
+	return nil
+}
+
+// SQLite's primary result codes that mean that the disk does not take what is written.
+const (
+	codeReadOnly = 8
+	codeIOErr    = 10
+	codeFull     = 13
+)
+
+// classify wraps an error by which the disk refused in inspection.ErrDiskFull and leaves every other one as it is.
+func classify(err error) error {
+	if err == nil || errors.Is(err, inspection.ErrDiskFull) {
+		return err
+	}
+	var se *sqlite.Error
+	if errors.As(err, &se) {
+		switch se.Code() & 0xff {
+		case codeReadOnly, codeIOErr, codeFull:
+			return fmt.Errorf("%w: %w", inspection.ErrDiskFull, err)
+		}
+		return err
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w: %w", inspection.ErrDiskFull, err)
+	}
+	return err
+}
+
+// writer is the one connection that writes, with its prepared statements. Whoever holds the seat may use it.
+type writer struct {
+	seat chan struct{} // one token: the right to write
+	db   *sql.DB
+
+	// Guarded by the seat.
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+	done  bool
+}
+
+func newWriter(db *sql.DB) *writer {
+	w := &writer{seat: make(chan struct{}, 1), db: db, stmts: map[string]*sql.Stmt{}}
+	w.seat <- struct{}{}
+	return w
+}
+
+// transact runs fn in one transaction, durable when it returns nil. ctx aborts only the wait for the seat: a transaction
+// that has begun runs to its end, so that an error always means that nothing was recorded.
+func (w *writer) transact(ctx context.Context, fn func(t *tx) error) (err error) {
+	select {
+	case <-w.seat:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { w.seat <- struct{}{} }()
+	if w.done {
+		return fmt.Errorf("store: %w", inspection.ErrClosed)
+	}
+	t := &tx{w: w, ctx: context.WithoutCancel(ctx), tallies: map[tallyKey]tallySum{}}
+	if err := w.connect(t.ctx); err != nil {
+		return fmt.Errorf("connect to the database: %w", classify(err))
+	}
+	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		w.disconnect()
+		return fmt.Errorf("begin: %w", classify(err))
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			w.rollback(t.ctx)
+		}
+	}()
+	if err := fn(t); err != nil {
+		return classify(err)
+	}
+	if err := t.settle(); err != nil {
+		return classify(err)
+	}
+	if _, err := t.exec("COMMIT"); err != nil {
+		return fmt.Errorf("commit: %w", classify(err))
+	}
+	committed = true
+	return nil
+}
+
+// connect makes sure that the connection is there; it is made anew after a fault of the disk.
+func (w *writer) connect(ctx context.Context) error {
+	if w.conn != nil {
+		return nil
+	}
+	conn, err := w.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	w.conn = conn
+	return nil
+}
+
+// rollback ends a failed transaction. SQLite has ended it already where the disk was at fault; a connection that cannot
+// say so is given up.
+func (w *writer) rollback(ctx context.Context) {
+	if _, err := w.conn.ExecContext(ctx, "ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction is active") {
+		w.disconnect()
+	}
+}
+
+func (w *writer) disconnect() {
+	for q, s := range w.stmts {
+		_ = s.Close()
+		delete(w.stmts, q)
+	}
+	if w.conn != nil {
+		_ = w.conn.Close()
+		w.conn = nil
+	}
+}
+
+func (w *writer) close() error {
+	<-w.seat
+	w.disconnect()
+	w.done = true
+	w.seat <- struct{}{}
+	return w.db.Close()
+}
+
+// tx is a transaction that is being written.
+type tx struct {
+	w        *writer
+	ctx      context.Context // never cancelled
+	revision uint64          // last one given out, 0 before the first
+	tallies  map[tallyKey]tallySum
+}
+
+func (t *tx) stmt(query string) (*sql.Stmt, error) {
+	if s, ok := t.w.stmts[query]; ok {
+		return s, nil
+	}
+	s, err := t.w.conn.PrepareContext(t.ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %.40q: %w", query, err)
+	}
+	t.w.stmts[query] = s
+	return s, nil
+}
+
+func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	s, err := t.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(t.ctx, args...)
+}
+
+// changed runs a statement and returns how many rows it touched.
+func (t *tx) changed(query string, args ...any) (int64, error) {
+	r, err := t.exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// QueryContext lets the readers of this package read what the transaction sees.
+func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := t.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+// next gives out the next revision.
+func (t *tx) next() (uint64, error) {
+	if t.revision == 0 {
+		rows, err := t.QueryContext(t.ctx, "SELECT revision FROM changes WHERE one = 1")
+		if err != nil {
+			return 0, err
+		}
+		if err := one(rows, &t.revision); err != nil {
+			return 0, fmt.Errorf("read the last revision: %w", err)
+		}
+	}
+	t.revision++
+	return t.revision, nil
+}
+
+// settle writes what was summed up over the transaction.
+func (t *tx) settle() error {
+	if t.revision != 0 {
+		if _, err := t.exec("UPDATE changes SET revision = ?1 WHERE one = 1", t.revision); err != nil {
+			return fmt.Errorf("write the last revision: %w", err)
+		}
+	}
+	for k, d := range t.tallies {
+		if d == (tallySum{}) {
+			continue
+		}
+		if _, err := t.exec(`INSERT INTO tallies (simulated, verdict, image_state, results, bytes) VALUES (?1, ?2, ?3, ?4, ?5)
+			ON CONFLICT (simulated, verdict, image_state) DO UPDATE SET results = results + excluded.results, bytes = bytes + excluded.bytes`,
+			k.simulated, k.verdict, k.state, d.results, d.bytes); err != nil {
+			return fmt.Errorf("write tallies: %w", err)
+		}
+	}
+	return nil
+}
+
+// one scans a single row and closes rows; sql.ErrNoRows when there is none.
+func one(rows *sql.Rows, dest ...any) (err error) {
+	defer func() {
+		if cerr := rows.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
+	}
+	return rows.Scan(dest...)
+}
+
+// micros is how a time is kept: microseconds since 1970 UTC, NULL for the zero time.
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(v sql.NullInt64) time.Time {
+	if !v.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(v.Int64).UTC()
+}
