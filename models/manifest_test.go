@@ -140,6 +140,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"two levels of peaks", "decoder: ssd", "decoder: peak-grid\n  strides: [4, 8]", "output.strides: 2 strides"},
 		{"no labels", "labels: [scratch, dent]", "labels: []", "m.yaml:12: labels: required"},
 		{"label empty", "[scratch, dent]", "[scratch, ~]", "labels[1]"},
+		{"label unprintable", "[scratch, dent]", `["a\tb"]`, "labels[0]"},
 		{"label twice", "[scratch, dent]", "[dent, dent]", `labels[1]: "dent" is listed twice`},
 		{"label star", "[scratch, dent]", `["*"]`, "labels[0]"},
 		{"iou", "labels:", "nms: {iou: 1}\nlabels:", "m.yaml:12: nms.iou: 1"},

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/assay-vision/assay/inspection"
 )
 
 // Bounds of a manifest. They catch slips of the keyboard; none is a limit of the engine.
@@ -144,8 +146,8 @@ func (d *document) validateLabels(labels []string) {
 	for i, l := range labels {
 		field := fmt.Sprintf("labels[%d]", i)
 		switch {
-		case l == "" || l != strings.TrimSpace(l):
-			d.errorf(field, "%q: want a name without blanks around it", l)
+		case l == "" || l != strings.TrimSpace(l) || inspection.ValidName(field, l) != nil:
+			d.errorf(field, "%.40q: want a name of at most %d printable bytes, without blanks around it", l, inspection.MaxName)
 		case l == "*":
 			d.errorf(field, "\"*\" stands for every other class in recipes: choose another name")
 		case seen[l]:
