@@ -172,8 +172,11 @@ func claim(index int, j Judgement, falls map[target]struct{}) Effect {
 		return e
 	case fallen < called && whole != all:
 		return e // more than the defects alone spoke, a count for one
-	case !j.explained():
+	case j.Source != SourceModel || j.Verdict == Undetermined || !j.Verdict.Valid():
 		rest = MostCareful(rest, Undetermined)
+	}
+	if rest.MoreCareful(whole) {
+		return e // a refused REVIEW, which no room makes
 	}
 	e.Verdict = rest
 	if rest == Pass {
@@ -190,8 +193,7 @@ func compareEffects(a, b Effect) int {
 	return cmp.Or(
 		cmp.Compare(a.Verdict.rank(), b.Verdict.rank()),
 		cmp.Compare(a.Source.preference(), b.Source.preference()),
-		cmp.Compare(len(b.Reason), len(a.Reason)),
-		cmp.Compare(a.Reason, b.Reason),
+		cmp.Compare(a.Reason, b.Reason), // any reason before none
 	)
 }
 

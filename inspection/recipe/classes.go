@@ -58,10 +58,8 @@ func (d *draft) thresholds(o object, c *inspection.ClassRule) {
 	if o.node.Kind != yaml.MappingNode || (c.Ignore && !o.has("review_at") && !o.has("reject_at")) {
 		return
 	}
-	if !o.require("reject_at", "state the score, 0 to 1, from which the part fails; or set ignore: true") {
-		return
-	}
 	before := len(d.errs)
+	o.require("reject_at", "state the score, 0 to 1, from which the part fails; or set ignore: true")
 	c.RejectAt = o.number("reject_at", 0, 1, 1)
 	c.ReviewAt = o.number("review_at", 0, 1, c.RejectAt)
 	if len(d.errs) > before {
