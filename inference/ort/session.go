@@ -1,0 +1,185 @@
+package ort
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"github.com/assay-vision/assay/inference"
+	"github.com/assay-vision/assay/inspection"
+	"github.com/assay-vision/assay/models"
+)
+
+// Session is one model on one device. All callers share it; each has the tensors that it leased.
+type Session struct {
+	inner     *onnx.DynamicAdvancedSession
+	manifest  models.Manifest
+	outputs   []string // the graph's names, in the order of Run's answer
+	device    string
+	fallbacks []string
+	varies    map[string]bool // outputs with more open axes than the batch's
+	keep      int             // tensors kept for each batch size
+	onClose   func()
+
+	mu     sync.Mutex
+	shapes map[int][]onnx.Shape // outputs' shapes by batch size, seen while warming; nil for one that varies
+	free   map[int][]*tensors
+	leased int
+	closed bool
+}
+
+var _ inference.Session = (*Session)(nil)
+
+// newSession loads graph with one execution provider and warms every batch size.
+func newSession(ctx context.Context, m *models.Model, graph loadedGraph, p models.Provider, leases int) (*Session, error) {
+	options, err := sessionOptions(p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = options.Destroy() }()
+	s := &Session{
+		manifest: m.Manifest, device: device(p), keep: leases, varies: graph.varies(),
+		shapes: map[int][]onnx.Shape{}, free: map[int][]*tensors{},
+	}
+	// Two roles may name one output; the graph is asked for it once.
+	s.outputs = slices.Compact(slices.Sorted(maps.Values(m.Manifest.Output.Tensors)))
+	inputs := make([]string, len(m.Manifest.Inputs))
+	for i, in := range m.Manifest.Inputs {
+		inputs[i] = in.Name
+	}
+	if s.inner, err = onnx.NewDynamicAdvancedSessionWithONNXData(graph.bytes, inputs, s.outputs, options); err != nil {
+		return nil, err
+	}
+	for _, size := range m.Manifest.BatchSizes {
+		if err := errors.Join(ctx.Err(), s.warm(size)); err != nil {
+			return nil, errors.Join(fmt.Errorf("warm up batch of %d: %w", size, err), s.Close())
+		}
+	}
+	return s, nil
+}
+
+// warm runs a batch size until its tensors are as they will be: the first run shows the outputs' shapes, for what a graph
+// declares of them need not be so, and the second runs with all memory in place.
+func (s *Session) warm(size int) error {
+	first, err := newTensors(s, size, nil)
+	if err != nil {
+		return err
+	}
+	_, err = first.Run()
+	shapes := first.fixedShapes()
+	first.destroy()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.shapes[size] = shapes
+	s.mu.Unlock()
+	for range s.keep {
+		t, err := newTensors(s, size, shapes)
+		if err != nil {
+			return err
+		}
+		_, err = t.Run()
+		s.mu.Lock()
+		s.free[size] = append(s.free[size], t)
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// BatchSizes implements inference.Session.
+func (s *Session) BatchSizes() []int { return slices.Clone(s.manifest.BatchSizes) }
+
+// Device implements inference.Session.
+func (s *Session) Device() string { return s.device }
+
+// Fallbacks implements inference.Session.
+func (s *Session) Fallbacks() []string { return slices.Clone(s.fallbacks) }
+
+// Lease implements inference.Session.
+func (s *Session) Lease(size int) (inference.Batch, error) {
+	t, shapes, err := s.take(size)
+	if err != nil {
+		return nil, err
+	}
+	if t != nil {
+		return t, nil
+	}
+	if t, err = newTensors(s, size, shapes); err != nil {
+		s.returned(nil)
+		return nil, err
+	}
+	return t, nil
+}
+
+// take counts a lease and returns free tensors, or nil where there are none.
+func (s *Session) take(size int) (*tensors, []onnx.Shape, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, fmt.Errorf("lease tensors: %w", inspection.ErrClosed)
+	}
+	shapes, ok := s.shapes[size]
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: batch size %d: the model is warmed for %v", inspection.ErrInvalid, size, s.manifest.BatchSizes)
+	}
+	s.leased++
+	n := len(s.free[size])
+	if n == 0 {
+		return nil, shapes, nil
+	}
+	t := s.free[size][n-1]
+	s.free[size] = s.free[size][:n-1]
+	return t, shapes, nil
+}
+
+// returned ends a lease; t is kept for the next one where there is room. The last lease of a closed session frees it.
+func (s *Session) returned(t *tensors) {
+	s.mu.Lock()
+	s.leased--
+	if t != nil && !s.closed && len(s.free[t.size]) < s.keep {
+		s.free[t.size] = append(s.free[t.size], t)
+		t = nil
+	}
+	last := s.closed && s.leased == 0
+	s.mu.Unlock()
+	if t != nil {
+		t.destroy()
+	}
+	if last {
+		_ = s.inner.Destroy()
+	}
+}
+
+// Close implements inference.Session.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	free, last := s.free, s.leased == 0
+	s.free = nil
+	s.mu.Unlock()
+	for _, ts := range free {
+		for _, t := range ts {
+			t.destroy()
+		}
+	}
+	if s.onClose != nil {
+		s.onClose()
+	}
+	if last {
+		return s.inner.Destroy()
+	}
+	return nil
+}

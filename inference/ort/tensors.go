@@ -1,0 +1,173 @@
+package ort
+
+/*
+#include <stdlib.h>
+#include <string.h>
+
+// assay_alloc returns n zeroed bytes at an address that is a multiple of 64.
+static void *assay_alloc(size_t n) {
+	void *p = NULL;
+	if (posix_memalign(&p, 64, n) != 0) return NULL;
+	return memset(p, 0, n);
+}
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"github.com/assay-vision/assay/inference"
+	"github.com/assay-vision/assay/inference/decode"
+	"github.com/assay-vision/assay/inspection"
+	"github.com/assay-vision/assay/models"
+)
+
+// tensors is the memory of one batch. It lies in C: the runtime keeps the addresses between runs, which it may not do
+// with memory of Go's.
+type tensors struct {
+	session *Session
+	size    int
+	memory  []unsafe.Pointer
+	slabs   [][]byte
+	inputs  []onnx.Value
+	fixed   []onnx.Value // outputs with memory of their own; nil where the runtime allocates
+	owned   []onnx.Value // outputs that the runtime allocated in the last run
+	outputs []decode.Output
+}
+
+var _ inference.Batch = (*tensors)(nil)
+
+// newTensors makes inputs for a batch, and outputs where their shape is known.
+func newTensors(s *Session, size int, shapes []onnx.Shape) (*tensors, error) {
+	t := &tensors{session: s, size: size, fixed: make([]onnx.Value, len(s.outputs)), outputs: make([]decode.Output, len(s.outputs))}
+	for _, in := range s.manifest.Inputs {
+		if err := t.addInput(in); err != nil {
+			t.destroy()
+			return nil, err
+		}
+	}
+	for i, shape := range shapes {
+		if shape == nil {
+			continue
+		}
+		b, err := t.alloc(int(shape.FlattenedSize()) * 4)
+		if err == nil {
+			t.fixed[i], err = onnx.NewTensor(shape, asFloats(b))
+		}
+		if err != nil {
+			t.destroy()
+			return nil, fmt.Errorf("output %q %v: %w", s.outputs[i], shape, err)
+		}
+	}
+	return t, nil
+}
+
+func (t *tensors) addInput(in models.Input) error {
+	n, c, h, w := int64(t.size), int64(in.Channels()), int64(in.Height), int64(in.Width)
+	shape := onnx.NewShape(n, c, h, w)
+	if in.Layout == models.NHWC {
+		shape = onnx.NewShape(n, h, w, c)
+	}
+	bytes := int(shape.FlattenedSize())
+	if in.Type != models.Uint8 {
+		bytes *= 4
+	}
+	b, err := t.alloc(bytes)
+	if err != nil {
+		return err
+	}
+	var v onnx.Value
+	if in.Type == models.Uint8 {
+		v, err = onnx.NewTensor(shape, b)
+	} else {
+		v, err = onnx.NewTensor(shape, asFloats(b))
+	}
+	if err != nil {
+		return fmt.Errorf("input %q %v: %w", in.Name, shape, err)
+	}
+	t.slabs, t.inputs = append(t.slabs, b), append(t.inputs, v)
+	return nil
+}
+
+func (t *tensors) alloc(n int) ([]byte, error) {
+	p := C.assay_alloc(C.size_t(n))
+	if p == nil {
+		return nil, fmt.Errorf("%w: no memory for a tensor of %d bytes", inspection.ErrOverloaded, n)
+	}
+	t.memory = append(t.memory, p)
+	return unsafe.Slice((*byte)(p), n), nil
+}
+
+func asFloats(b []byte) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}
+
+// Inputs implements inference.Batch.
+func (t *tensors) Inputs() [][]byte { return t.slabs }
+
+// Run implements inference.Batch.
+func (t *tensors) Run() ([]decode.Output, error) {
+	t.dropOwned()
+	values := make([]onnx.Value, len(t.fixed))
+	copy(values, t.fixed)
+	err := t.session.inner.Run(t.inputs, values)
+	for i, v := range values {
+		if v != nil && t.fixed[i] == nil {
+			t.owned = append(t.owned, v)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("run batch of %d on %s: %w", t.size, t.session.device, err)
+	}
+	for i, v := range values {
+		floats, ok := v.(*onnx.Tensor[float32])
+		if !ok {
+			return nil, fmt.Errorf("%w: output %q is no float32 tensor", inspection.ErrModelOutput, t.session.outputs[i])
+		}
+		t.outputs[i] = decode.Output{Name: t.session.outputs[i], Shape: floats.GetShape(), Data: floats.GetData()}
+	}
+	return t.outputs, nil
+}
+
+// fixedShapes returns, after a run, the outputs' shapes, nil for those that may vary from run to run: only the batch axis
+// may be open in what the graph declares, and that it kept to its word is what the run has shown.
+func (t *tensors) fixedShapes() []onnx.Shape {
+	shapes := make([]onnx.Shape, len(t.outputs))
+	for i, o := range t.outputs {
+		if t.session.varies[o.Name] || onnx.Shape(o.Shape).FlattenedSize() <= 0 {
+			continue
+		}
+		shapes[i] = o.Shape
+	}
+	return shapes
+}
+
+func (t *tensors) dropOwned() {
+	for _, v := range t.owned {
+		_ = v.Destroy()
+	}
+	t.owned = t.owned[:0]
+}
+
+// Release implements inference.Batch.
+func (t *tensors) Release() {
+	t.dropOwned()
+	t.session.returned(t)
+}
+
+// destroy frees everything; the memory goes after the tensors that point to it.
+func (t *tensors) destroy() {
+	t.dropOwned()
+	for _, v := range append(t.inputs, t.fixed...) {
+		if v != nil {
+			_ = v.Destroy()
+		}
+	}
+	for _, p := range t.memory {
+		C.free(p)
+	}
+	t.inputs, t.fixed, t.memory, t.slabs, t.outputs = nil, nil, nil, nil, nil
+}

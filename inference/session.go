@@ -1,0 +1,43 @@
+package inference
+
+import (
+	"context"
+
+	"github.com/assay-vision/assay/inference/decode"
+	"github.com/assay-vision/assay/models"
+)
+
+// Runtime loads models onto devices.
+type Runtime interface {
+	// Open loads m onto the first of its execution providers that works here and runs it once for every batch size, so
+	// that the session is as fast at its first frame as later. leases is how many batches of a size will be held at the
+	// same time: so much tensor memory is made ready. Errors wrap inspection.ErrUnavailable (no library, or no provider
+	// while falling back is refused) or inspection.ErrInvalid (the graph is damaged or disagrees with its manifest).
+	Open(ctx context.Context, m *models.Model, leases int) (Session, error)
+}
+
+// Session is one loaded and warmed model. It may be shared by goroutines.
+type Session interface {
+	// BatchSizes returns the batch sizes that were warmed, ascending.
+	BatchSizes() []int
+	// Lease returns the tensors of one batch of a warmed size, the holder's alone until Release. It never waits.
+	Lease(size int) (Batch, error)
+	// Device says what runs the network: cpu, cuda:0, tensorrt:0, openvino:GPU.
+	Device() string
+	// Fallbacks says, for each execution provider that was preferred and could not be used, which one and why.
+	Fallbacks() []string
+	// Close frees the session when its last lease has been released. It may be called twice.
+	Close() error
+}
+
+// Batch is the tensors of one run.
+type Batch interface {
+	// Inputs returns the memory of each of the manifest's inputs, in their order: the batch's samples one after another,
+	// at addresses that are multiples of 64. It is C memory, good until Release.
+	Inputs() [][]byte
+	// Run runs the network over the whole batch and returns the outputs that the manifest names. They are good until the
+	// next Run or Release.
+	Run() ([]decode.Output, error)
+	// Release gives the tensors back; the holder must not touch them any more.
+	Release()
+}
