@@ -16,7 +16,7 @@ failed=()
 for target in "${targets[@]}"; do
   read -r package name <<<"$target"
   printf '\n== %s %s for %s\n' "$package" "$name" "$fuzztime"
-  go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzztime" "$package" || failed+=("$target")
+  go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzztime" -fuzzminimizetime 10x "$package" || failed+=("$target")
 done
 
 printf '\n== %d targets, %d failed\n' ${#targets[@]} ${#failed[@]}
