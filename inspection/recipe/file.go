@@ -40,8 +40,8 @@ func stampOf(path, folder string) stamp {
 			write(h, err.Error())
 		} else {
 			for _, p := range pictures {
-				write(h, p.Name())
-				add(root.Stat(p.Name()))
+				write(h, p)
+				add(root.Stat(p))
 			}
 			if err := root.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 				write(h, err.Error())

@@ -204,11 +204,14 @@ func (f *Folder) look(ctx context.Context, name string) *inspection.Recipe {
 	// A first scan reads files that may be written to this very moment: the next one reads them again.
 	state.settled = f.scanned
 	r, data, folder, err := load(path)
+	if err != nil && folder == "" {
+		folder = state.folder // a file that cannot be read says nothing of it
+	}
 	if folder != state.folder {
 		state.folder, state.settled = folder, false
 	}
-	if f.scanned && folder == state.folder && stampOf(path, folder) != now {
-		state.settled = false // it changed while it was read
+	if f.scanned && stampOf(path, folder) != now {
+		state.settled = false // it changed while it was read, or names another folder, which has to be quiet too
 		return nil
 	}
 	state.rival = ""

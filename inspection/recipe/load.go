@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/assay-vision/assay/inspection"
@@ -64,27 +64,37 @@ func readYAML(path string) (data []byte, err error) {
 	return io.ReadAll(io.LimitReader(f, MaxYAML+1))
 }
 
-// openFolder opens the reference folder so that nothing under it can lead out of the recipe's directory.
-func openFolder(dir, folder string) (*os.Root, []fs.DirEntry, error) {
-	base, err := os.OpenRoot(dir)
+// openFolder lists the pictures of a reference folder by name, and returns them with the root to open them under: the
+// recipe's directory, out of which no name and no link can lead.
+func openFolder(dir, folder string) (*os.Root, []string, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := base.OpenRoot(filepath.FromSlash(folder))
-	if err := errors.Join(err, base.Close()); err != nil {
-		return nil, nil, err
-	}
-	entries, err := fs.ReadDir(root.FS(), ".")
+	pictures, err := listPictures(root, filepath.FromSlash(folder))
 	if err != nil {
 		return nil, nil, errors.Join(err, root.Close())
 	}
-	pictures := entries[:0]
+	return root, pictures, nil
+}
+
+func listPictures(root *os.Root, folder string) ([]string, error) {
+	f, err := root.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := f.ReadDir(-1)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	var pictures []string
 	for _, e := range entries {
 		if !e.IsDir() && pictureFormat(e.Name()) != inspection.FormatUnknown {
-			pictures = append(pictures, e)
+			pictures = append(pictures, filepath.Join(folder, e.Name()))
 		}
 	}
-	return root, pictures, nil
+	slices.Sort(pictures)
+	return pictures, nil
 }
 
 // pictureFormat tells a template's format by its ending; hidden files are none.
@@ -102,27 +112,28 @@ func pictureFormat(name string) inspection.ImageFormat {
 }
 
 func readTemplates(dir, folder string) (out []inspection.Template, err error) {
-	root, entries, err := openFolder(dir, folder)
+	root, pictures, err := openFolder(dir, folder)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	if len(entries) > MaxTemplates {
-		return nil, fmt.Errorf("it holds %d pictures, at most %d are taken", len(entries), MaxTemplates)
+	if len(pictures) > MaxTemplates {
+		return nil, fmt.Errorf("it holds %d pictures, at most %d are taken", len(pictures), MaxTemplates)
 	}
 	total := 0
-	for _, e := range entries {
-		data, err := readPicture(root, e.Name())
+	for _, path := range pictures {
+		data, err := readPicture(root, path)
 		if err != nil {
 			return nil, err
 		}
 		if total += len(data); total > MaxTemplatesBytes {
 			return nil, fmt.Errorf("its pictures have more than %d bytes together", MaxTemplatesBytes)
 		}
+		name := filepath.Base(path)
 		out = append(out, inspection.Template{
-			Key:    strings.TrimSuffix(e.Name(), filepath.Ext(e.Name())),
-			Path:   filepath.Join(dir, filepath.FromSlash(folder), e.Name()),
-			Format: pictureFormat(e.Name()),
+			Key:    strings.TrimSuffix(name, filepath.Ext(name)),
+			Path:   filepath.Join(dir, path),
+			Format: pictureFormat(name),
 			Data:   data,
 		})
 	}

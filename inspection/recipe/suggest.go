@@ -4,7 +4,7 @@ import "strings"
 
 // suggest is the remedy for a word that is not among those allowed: the nearest one, or all of them.
 func suggest(word string, allowed []string) string {
-	best, distance := "", 1+max(1, min(3, len(word)/3))
+	best, distance := "", 1+min(3, (len(word)+1)/2)
 	for _, a := range allowed {
 		if d := editDistance(strings.ToLower(word), strings.ToLower(a), distance); d < distance {
 			best, distance = a, d
