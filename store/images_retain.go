@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/assay-vision/assay/inspection"
+)
+
+// shedBatch is how many images are given up in one transaction.
+const shedBatch = 200
+
+// Ranks of what is shed, as the database computes them: lower goes first.
+const (
+	rankPass       = 0 // PASS and simulated
+	rankReviewed   = 1
+	rankUnreviewed = 2
+)
+
+// retain is the goroutine that gives images up by age and for room.
+func (im *Images) retain(ctx context.Context) {
+	tick := time.NewTicker(im.cfg.RetainEvery)
+	defer tick.Stop()
+	for {
+		if err := im.Retain(ctx); err != nil && ctx.Err() == nil {
+			im.log.Error("retention of images failed: it is tried again", "error", err, "again_in", im.cfg.RetainEvery)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-im.shed:
+			// A full disk asks for every picture: once a second is enough.
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+// Retain gives up what is older than its days, then what takes more room than the budget or leaves less free than
+// MinFree: PASS and simulated images first, then reviewed ones, last what nobody has reviewed, the oldest first in each. It runs by
+// itself; calling it is for tests and operators.
+func (im *Images) Retain(ctx context.Context) error {
+	now := im.store.cfg.Now()
+	for rank, days := range [...]int{rankPass: im.cfg.PassDays, rankReviewed: im.cfg.Days, rankUnreviewed: im.cfg.Days} {
+		if days == 0 {
+			continue
+		}
+		before := now.AddDate(0, 0, -days).UnixMicro()
+		for {
+			rows, err := im.store.readImages(ctx, fmt.Sprintf("image_state = 'kept' AND shed_rank = ?1 AND received < ?2 ORDER BY received, id LIMIT %d", shedBatch), rank, before)
+			if err != nil {
+				return fmt.Errorf("find images older than %d days: %w", days, err)
+			}
+			if len(rows) == 0 {
+				break
+			}
+			if err := im.giveUp(ctx, rows, "age"); err != nil {
+				return err
+			}
+		}
+	}
+	if err := im.makeRoom(ctx); err != nil {
+		return err
+	}
+	im.sample(now)
+	return nil
+}
+
+// makeRoom gives images up until the budget and the free space are met, or nothing is left to give.
+func (im *Images) makeRoom(ctx context.Context) error {
+	for {
+		over, cause, err := im.over(ctx)
+		if err != nil || over <= 0 {
+			return err
+		}
+		rows, err := im.store.readImages(ctx, fmt.Sprintf("image_state = 'kept' ORDER BY shed_rank, received, id LIMIT %d", shedBatch))
+		if err != nil {
+			return fmt.Errorf("find images to give up: %w", err)
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		enough := 0
+		for sum := int64(0); enough < len(rows) && sum < over; enough++ {
+			sum += rows[enough].size
+		}
+		if err := im.giveUp(ctx, rows[:enough], cause); err != nil {
+			return err
+		}
+	}
+}
+
+// over returns how many bytes must go, and why.
+func (im *Images) over(ctx context.Context) (int64, string, error) {
+	if im.cfg.Budget > 0 {
+		sums, err := im.store.sums(ctx)
+		if err != nil {
+			return 0, "", err
+		}
+		if over := sums.Images[inspection.ImageKept].Bytes - im.cfg.Budget; over > 0 {
+			return over, "budget", nil
+		}
+	}
+	if im.cfg.MinFree > 0 {
+		free, err := diskFree(im.dir)
+		if err != nil {
+			return 0, "", fmt.Errorf("read free disk space: %w", err)
+		}
+		if over := im.cfg.MinFree - free; over > 0 {
+			return over, causeMinFree, nil
+		}
+	}
+	return 0, "", nil
+}
+
+// giveUp marks images shed and then removes their files: a crash in between leaves a file too many, never a row that
+// says kept of bytes that are gone.
+func (im *Images) giveUp(ctx context.Context, rows []imageRow, cause string) error {
+	marks := make([]mark, len(rows))
+	for i, r := range rows {
+		marks[i] = mark{id: r.id, from: inspection.ImageKept, to: inspection.ImageShed}
+	}
+	if err := im.store.mark(ctx, marks); err != nil {
+		return fmt.Errorf("give images up for %s: %w", cause, err)
+	}
+	for _, r := range rows {
+		if err := im.root.Remove(r.ref); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove image %s: %w", r.ref, err)
+		}
+	}
+	im.m.given.WithLabelValues(inspection.ImageShed.String(), cause).Add(float64(len(rows)))
+	return nil
+}

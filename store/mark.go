@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/assay-vision/assay/inspection"
+)
+
+// mark moves images from one state to another, all in one transaction. A row that is not in the state from, or is not
+// there, stays as it is.
+func (s *Store) mark(ctx context.Context, marks []mark) error {
+	err := s.w.transact(ctx, func(t *tx) error {
+		for _, m := range marks {
+			if err := t.mark(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("mark %d images: %w", len(marks), err)
+	}
+	return nil
+}
+
+func (t *tx) mark(m mark) error {
+	rows, err := t.QueryContext(t.ctx, "SELECT n, simulated, effective_verdict, image_size FROM results WHERE id = ?1 AND image_state = ?2", m.id, m.from.String())
+	if err != nil {
+		return err
+	}
+	var n, size int64
+	var simulated bool
+	var v inspection.Verdict
+	if err := one(rows, &n, &simulated, textColumn{&v}, &size); err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	}
+	if _, err := t.exec("UPDATE results SET image_state = ?2, image_ref = ?3 WHERE n = ?1", n, m.to.String(), m.ref); err != nil {
+		return err
+	}
+	t.count(simulated, v, m.from.String(), -1, -size)
+	t.count(simulated, v, m.to.String(), +1, size)
+	return nil
+}
+
+// imageRow is what the store knows of an image file.
+type imageRow struct {
+	id       inspection.ResultID
+	ref      string // empty while pending
+	path     string // where it belongs
+	size     int64
+	digest   string
+	received int64 // microseconds
+	rank     int
+}
+
+// readImages runs a query for images; the terms follow WHERE.
+func (s *Store) readImages(ctx context.Context, terms string, args ...any) ([]imageRow, error) {
+	var out []imageRow
+	err := s.snapshot(ctx, func(q querier) error {
+		rows, err := q.QueryContext(ctx, "SELECT id, image_ref, image_size, image_sha256, received, shed_rank, image_format FROM results WHERE "+terms, args...)
+		if err != nil {
+			return err
+		}
+		return each(rows, func() error {
+			var r imageRow
+			var format inspection.ImageFormat
+			if err := rows.Scan(&r.id, &r.ref, &r.size, &r.digest, &r.received, &r.rank, textColumn{&format}); err != nil {
+				return err
+			}
+			r.path = imagePath(r.id, fromMicros(sql.NullInt64{Int64: r.received, Valid: true}), format)
+			out = append(out, r)
+			return nil
+		})
+	})
+	return out, err
+}
