@@ -130,6 +130,8 @@ var house = []room{
 			"google.golang.org/grpc", "google.golang.org/protobuf", "net/http",
 		},
 	},
+	// The guides. There is no code but the tests that keep them true, and those look into every room.
+	{path: "docs"},
 	{
 		path: "benchmarks",
 		ours: []string{
