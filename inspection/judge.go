@@ -259,6 +259,7 @@ func (c *court) reason(v Verdict) Reason {
 		if len(c.called) == 0 || c.called[0].Verdict != Fail {
 			return ReasonCount
 		}
+	case Review:
 	}
 	return ReasonDefect
 }

@@ -46,8 +46,10 @@ func ErrorJudgement(job Job, err error, node string, at time.Time) Judgement {
 func (r Reason) Rules() bool {
 	switch r {
 	case ReasonImageLimits, ReasonRepeatedImage, ReasonAlignment, ReasonReference, ReasonImage, ReasonImageTooLarge,
-		ReasonModelOutput, ReasonUnknownClass, ReasonUnknownRecipe, ReasonPoison, ReasonConflict, ReasonSourceGap:
+		ReasonModelOutput, ReasonUnknownClass, ReasonUnknownRecipe, ReasonPoison, ReasonConflict, ReasonSourceGap, ReasonInvalid:
 		return true
+	case ReasonNone, ReasonDefect, ReasonCount, ReasonModelNotReady, ReasonDeadline, ReasonOverloaded, ReasonNotRecorded, ReasonShutdown,
+		ReasonInternal:
 	}
 	return false
 }

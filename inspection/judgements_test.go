@@ -62,6 +62,7 @@ func TestErrorJudgement(t *testing.T) {
 		{ErrImageTooLarge, Undetermined, SourceRule, ReasonImageTooLarge},
 		{ErrModelOutput, Undetermined, SourceRule, ReasonModelOutput},
 		{ErrUnknownRecipe, Undetermined, SourceRule, ReasonUnknownRecipe},
+		{ErrInvalid, Undetermined, SourceRule, ReasonInvalid},
 		{ErrFrameConflict, Undetermined, SourceRule, ReasonConflict},
 		{ErrUnknownModel, Review, SourceFallback, ReasonModelNotReady},
 		{ErrNotReady, Review, SourceFallback, ReasonModelNotReady},

@@ -38,7 +38,7 @@ func (m *memory) Import(_ context.Context, name, digest string, yaml []byte, tem
 	}
 	m.imports++
 	if again, err := Parse("store", yaml, templates); err != nil || again.Digest != digest || again.Name != name {
-		return 0, fmt.Errorf("what is imported is not the recipe: %v %v", again, err)
+		return 0, fmt.Errorf("what is imported is not the recipe: %+v: %w", again, err)
 	}
 	revisions := m.digests[name]
 	if n := len(revisions); n > 0 && revisions[n-1] == digest {
@@ -187,6 +187,12 @@ func TestFolderReadsAgainWhatItReadAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.scan("a.yaml ay@2")
+	b.put("a.yaml", named("ay", "max_defects: 55")) // from now on the size or the time has to tell
+	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	b.scan()
+	b.scan("a.yaml ay@3")
 }
 
 func TestFolderKeepsTheOldWhenAFileBreaks(t *testing.T) {

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -44,6 +45,9 @@ type draft struct {
 func (d *draft) finish(yaml []byte) (*inspection.Recipe, error) {
 	if len(d.errs) > 0 {
 		d.errs.sort()
+		if d.more > 0 {
+			d.errs = append(d.errs, &Error{Source: d.source, Problem: fmt.Sprintf("%d more faults", d.more), Remedy: "mend these first"})
+		}
 		return nil, d.errs
 	}
 	d.recipe.Digest = digest(yaml, Templates(&d.recipe))

@@ -214,7 +214,8 @@ func TestParseFaults(t *testing.T) {
 		{"polygon is text", polygon("square"), "want a list"},
 		{"bow tie", polygon("[[0,0],[10,10],[10,0],[0,10],[-5,5]]"), "its edges cross or touch each other"},
 		{"a line", polygon("[[0,0],[5,5],[10,10]]"), "it has no area"},
-		{"a spike", polygon("[[0,0],[10,0],[5,0],[5,9]]"), "regions[0].polygon"},
+		{"a spike", polygon("[[0,0],[10,0],[5,0],[5,9]]"), "its edges cross or touch each other"},
+		{"a spike that runs past its beginning", polygon("[[0,0],[10,0],[-5,0],[5,9]]"), "its edges cross or touch each other"},
 		{"touching itself", polygon("[[0,0],[10,0],[10,10],[5,0],[0,10]]"), "its edges cross or touch each other"},
 		{"closed by hand", polygon("[[0,0],[10,0],[10,10],[0,0]]"), "the same point stands twice in a row"},
 
@@ -261,6 +262,17 @@ fallback: PASS
 	}
 	want := []string{"1 model", "1 budget", "2 modell", "3 image.min_mean", "5 classes.short.reject_at", "5 classes.short.review_at", "6 fallback"}
 	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestParseBoundsTheFaults(t *testing.T) {
+	_, err := Parse("x.yaml", []byte(minimal+strings.Repeat(strings.Repeat("k", 1000)+": 1\n", 500)), nil)
+	var all Errors
+	if !errors.As(err, &all) || len(all) != maxFaults+1 || len(err.Error()) > 50_000 {
+		t.Fatalf("got %d faults in %d bytes, want %d in less than 50000", len(all), len(err.Error()), maxFaults+1)
+	}
+	if got, want := all[maxFaults].Error(), "x.yaml: 400 more faults: mend these first"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -345,7 +357,7 @@ func TestDigest(t *testing.T) {
 func TestSuggest(t *testing.T) {
 	words := []string{"review_at", "reject_at", "code"}
 	for in, want := range map[string]string{
-		"reveiw_at": "did you mean review_at?", "rejct_at": "did you mean reject_at?", "cod": "did you mean code?", "CODE": "did you mean code?",
+		"rveiew_at": "did you mean review_at?", "rejct_at": "did you mean reject_at?", "cod": "did you mean code?", "CODE": "did you mean code?",
 		"colour": "use one of review_at, reject_at, code", "": "use one of review_at, reject_at, code", "x": "use one of review_at, reject_at, code",
 	} {
 		if got := suggest(in, words); got != want {

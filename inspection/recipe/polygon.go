@@ -1,10 +1,6 @@
 package recipe
 
-import (
-	"math"
-
-	"github.com/assay-vision/assay/inspection"
-)
+import "github.com/assay-vision/assay/inspection"
 
 // maxCoordinate bounds a polygon's coordinates, in pixels: products of differences of such numbers stay exact enough for
 // the rules' sign tests.
@@ -13,7 +9,8 @@ const maxCoordinate = 1 << 20
 // maxPoints bounds a polygon, for the test of every edge against every other.
 const maxPoints = 1000
 
-// polygonProblem says what is wrong with a polygon of at least three points, and "" for a simple one with an area.
+// polygonProblem says what is wrong with a polygon of at least three points, and "" for a simple one with an area. Only
+// edges that are no neighbours are compared: one that runs back over its neighbour touches the next or the one before.
 func polygonProblem(ps []inspection.Point) string {
 	n := len(ps)
 	for i := range n {
@@ -21,15 +18,11 @@ func polygonProblem(ps []inspection.Point) string {
 			return "the same point stands twice in a row"
 		}
 	}
-	if math.Abs(area(ps)) == 0 {
+	if area(ps) == 0 {
 		return "it has no area"
 	}
 	for i := range n {
-		a, b, c := ps[i], ps[(i+1)%n], ps[(i+2)%n]
-		// Neighbours share a point; they overlap only when the second turns straight back.
-		if turn(a, b, c) == 0 && (b.X-a.X)*(c.X-b.X)+(b.Y-a.Y)*(c.Y-b.Y) < 0 {
-			return "an edge runs back over the one before"
-		}
+		a, b := ps[i], ps[(i+1)%n]
 		for j := i + 2; j < n; j++ {
 			if i == 0 && j == n-1 {
 				continue // neighbours around the end

@@ -18,9 +18,17 @@ import (
 type reader struct {
 	source string
 	errs   Errors
+	more   int // faults beyond maxFaults
 }
 
+// maxFaults bounds the list: a file that is no recipe at all can have a fault a line.
+const maxFaults = 100
+
 func (r *reader) fail(n *yaml.Node, field, remedy, format string, args ...any) {
+	if len(r.errs) == maxFaults {
+		r.more++
+		return
+	}
 	e := &Error{Source: r.source, Field: field, Problem: fmt.Sprintf(format, args...), Remedy: remedy}
 	if n != nil {
 		e.Line, e.Column = n.Line, n.Column
@@ -82,11 +90,11 @@ func (r *reader) object(n *yaml.Node, path string, allowed ...string) object {
 		case key.Kind != yaml.ScalarNode:
 			r.fail(key, path, "write a plain word before the colon", "a key is %s", describe(key))
 		case o.fields[name] != nil:
-			r.fail(key, o.name(name), "remove one of them", "the key is written twice")
+			r.fail(key, o.name(clip(name)), "remove one of them", "the key is written twice")
 		case len(allowed) > 0 && !slices.Contains(allowed, name):
-			r.fail(key, o.name(name), suggest(name, allowed), "unknown key")
+			r.fail(key, o.name(clip(name)), suggest(name, allowed), "unknown key")
 		case value.Kind == yaml.AliasNode || value.Anchor != "" || key.Anchor != "":
-			r.fail(value, o.name(name), "write the value out where it is used", "YAML anchors and aliases are not taken")
+			r.fail(value, o.name(clip(name)), "write the value out where it is used", "YAML anchors and aliases are not taken")
 		default:
 			o.keys = append(o.keys, name)
 			o.fields[name] = value
@@ -272,6 +280,7 @@ func describe(n *yaml.Node) string {
 		return "a list"
 	case yaml.AliasNode:
 		return "an alias"
+	case yaml.ScalarNode, yaml.DocumentNode:
 	}
 	switch n.ShortTag() {
 	case "!!null":
