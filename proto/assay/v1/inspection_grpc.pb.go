@@ -31,7 +31,8 @@ type InspectionServiceClient interface {
 	// One stream a camera. The camera sends Hello first and waits for Welcome; then it sends a Frame only while it holds a
 	// credit. Every frame gets an Answer, in the order in which answers are ready, not in the order of sending. What is
 	// wrong with one frame is said in its Answer; the stream itself ends only for a broken protocol (INVALID_ARGUMENT,
-	// FAILED_PRECONDITION), a message over the limit (RESOURCE_EXHAUSTED), or a node that shuts down (UNAVAILABLE).
+	// FAILED_PRECONDITION; INTERNAL when the bytes are no InspectRequest), a message over the limit (RESOURCE_EXHAUSTED), or
+	// a node that shuts down (UNAVAILABLE): then frames that were taken are answered first.
 	Inspect(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[InspectRequest, InspectResponse], error)
 }
 
@@ -65,7 +66,8 @@ type InspectionServiceServer interface {
 	// One stream a camera. The camera sends Hello first and waits for Welcome; then it sends a Frame only while it holds a
 	// credit. Every frame gets an Answer, in the order in which answers are ready, not in the order of sending. What is
 	// wrong with one frame is said in its Answer; the stream itself ends only for a broken protocol (INVALID_ARGUMENT,
-	// FAILED_PRECONDITION), a message over the limit (RESOURCE_EXHAUSTED), or a node that shuts down (UNAVAILABLE).
+	// FAILED_PRECONDITION; INTERNAL when the bytes are no InspectRequest), a message over the limit (RESOURCE_EXHAUSTED), or
+	// a node that shuts down (UNAVAILABLE): then frames that were taken are answered first.
 	Inspect(grpc.BidiStreamingServer[InspectRequest, InspectResponse]) error
 	mustEmbedUnimplementedInspectionServiceServer()
 }
