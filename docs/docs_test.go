@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assay-vision/assay/inference"
 	"github.com/assay-vision/assay/inspection"
 	"github.com/assay-vision/assay/inspection/recipe"
 	"github.com/assay-vision/assay/models"
@@ -120,8 +121,7 @@ func readExample(t *testing.T, b block) error {
 	t.Helper()
 	switch b.kind() {
 	case "yaml recipe":
-		_, err := recipe.Parse(b.where(), []byte(b.text), templatesFor(b.text))
-		return err
+		return readRecipe(t, b)
 	case "yaml manifest":
 		m, err := models.ParseManifest(b.where(), []byte(b.text))
 		if err != nil || len(b.info) < 3 {
@@ -144,6 +144,45 @@ func readExample(t *testing.T, b block) error {
 		return err
 	}
 	return fmt.Errorf("the block says %q, want yaml recipe, yaml manifest, yaml providers or yaml config, so that it can be read", strings.Join(b.info, " "))
+}
+
+// readRecipe parses a recipe and holds it against the file that it shows, and against its model where that one ships.
+func readRecipe(t *testing.T, b block) error {
+	t.Helper()
+	r, err := recipe.Parse(b.where(), []byte(b.text), templatesFor(b.text))
+	if err != nil {
+		return err
+	}
+	if len(b.info) > 2 {
+		file, err := recipe.Parse(b.info[2], []byte(read(t, b.info[2])), nil)
+		if err != nil {
+			return err
+		}
+		file.Digest = r.Digest // comments may differ
+		if !reflect.DeepEqual(r, file) {
+			return fmt.Errorf("the recipe is not that of %s:\ngot  %+v\nwant %+v", b.info[2], r, file)
+		}
+	}
+	if r.Model.Name != shippedModel {
+		return nil
+	}
+	return inference.Check(r, shipped(t))
+}
+
+// shippedModel is the model that is part of the program.
+const shippedModel = "pcb-pair"
+
+func shipped(t *testing.T) *models.Model {
+	t.Helper()
+	repo, err := models.Open(models.Shipped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := repo.Get(shippedModel, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // templatesFor returns a template picture where a recipe asks for a folder of them.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assay-vision/assay/inference"
 	"github.com/assay-vision/assay/inspection/recipe"
 	"github.com/assay-vision/assay/models"
 	"github.com/assay-vision/assay/node"
@@ -158,7 +159,27 @@ batch_sizes: [1, 4]
 		Inputs:  []models.TensorInfo{{Name: "images", Type: "float32", Shape: []int64{1, 3, 416, 416}}},
 		Outputs: []models.TensorInfo{{Name: "output", Type: "float32", Shape: []int64{1, 3549, 85}}},
 	})
-	real := map[string][]error{"text recipe-error": {recipeErr}, "text manifest-error": {keyErr, valueErr}, "text graph-error": {graphErr}}
+	misfit, err := recipe.Parse("misfit.yaml", []byte(`name: misfit
+model: pcb-pair
+report_at: 0.005
+classes:
+  open: {reject_at: 0.5}
+  short: {reject_at: 0.5}
+  mousebite: {reject_at: 0.5}
+  spur: {reject_at: 0.5}
+  copper: {reject_at: 0.5}
+  scratch: {reject_at: 0.5}
+budget: 150ms
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := map[string][]error{
+		"text recipe-error":   {recipeErr},
+		"text manifest-error": {keyErr, valueErr},
+		"text graph-error":    {graphErr},
+		"text check-error":    {inference.Check(misfit, shipped(t))},
+	}
 	for _, file := range guides(t) {
 		for _, b := range blocks(t, file) {
 			errs, quoted := real[b.kind()]
