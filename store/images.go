@@ -27,6 +27,7 @@ type ImagesConfig struct {
 	Days        int           // days to keep all other images; 0 means no limit
 	Budget      int64         // bytes that images may take; 0 means no limit
 	MinFree     int64         // bytes to leave free on the disk, so that the database can go on; 0 means none
+	Ballast     int64         // bytes of a file that is given up when the disk is so full that no image can be; 0 means 8 MiB
 	RetainEvery time.Duration // how often retention looks; 0 means a minute
 }
 
@@ -36,6 +37,9 @@ func (c ImagesConfig) withDefaults() ImagesConfig {
 	}
 	if c.SyncEvery == 0 {
 		c.SyncEvery = 50 * time.Millisecond
+	}
+	if c.Ballast == 0 {
+		c.Ballast = 8 << 20
 	}
 	if c.RetainEvery == 0 {
 		c.RetainEvery = time.Minute
@@ -47,7 +51,7 @@ func (c ImagesConfig) withDefaults() ImagesConfig {
 func (c ImagesConfig) Validate() error {
 	for name, v := range map[string]int64{
 		"queue bytes": c.QueueBytes, "sync interval": int64(c.SyncEvery), "pass days": int64(c.PassDays), "days": int64(c.Days),
-		"budget": c.Budget, "min free": c.MinFree, "retention interval": int64(c.RetainEvery),
+		"budget": c.Budget, "ballast": c.Ballast, "min free": c.MinFree, "retention interval": int64(c.RetainEvery),
 	} {
 		if v < 0 {
 			return fmt.Errorf("%w: images: %s is %d: use 0 for the default or a positive number", inspection.ErrInvalid, name, v)
@@ -74,20 +78,23 @@ func (p Picture) must() bool { return p.Verdict != inspection.Pass && !p.Simulat
 // groups and then marked kept in the result's row. A row says kept only of bytes that are on disk under their digest. It
 // is safe for concurrent use.
 type Images struct {
-	cfg   ImagesConfig
-	store *Store
-	log   *slog.Logger
-	m     *imageMetrics
-	root  *os.Root // the images folder
-	dir   string
+	cfg     ImagesConfig
+	store   *Store
+	log     *slog.Logger
+	m       *imageMetrics
+	root    *os.Root // the images folder
+	ballast *ballast
+	dir     string
 
 	mu     sync.Mutex
 	queue  queue
 	closed bool
 
-	work   chan struct{} // one token: there is something in the queue
-	shed   chan struct{} // one token: retention should look now
-	growth growth
+	work chan struct{} // one token: there is something in the queue
+	shed chan struct{} // one token: retention should look now
+
+	retaining chan struct{} // holds a token while Retain runs
+	growth    growth
 
 	serial    atomic.Uint64 // of temporary files
 	keptBytes atomic.Int64  // written and marked since the start
@@ -108,17 +115,20 @@ func NewImages(ctx context.Context, cfg ImagesConfig, s *Store, log *slog.Logger
 	}
 	im := &Images{
 		cfg: cfg.withDefaults(), store: s, log: log, dir: filepath.Join(s.cfg.Dir, imagesDir),
-		work: make(chan struct{}, 1), shed: make(chan struct{}, 1), done: make(chan struct{}),
+		work: make(chan struct{}, 1), shed: make(chan struct{}, 1),
+		retaining: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	var err error
 	if im.root, err = os.OpenRoot(im.dir); err != nil {
 		return nil, fmt.Errorf("images: open folder: %w", err)
 	}
+	im.ballast = newBallast(s.cfg.Dir, im.cfg.Ballast)
 	started := time.Now()
 	if err := im.reconcilePending(ctx); err != nil {
 		_ = im.root.Close()
 		return nil, fmt.Errorf("images: reconcile: %w", err)
 	}
+	im.restoreBallast()
 	im.m = newImageMetrics(reg, im)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	im.stop = stop
@@ -174,7 +184,7 @@ func (im *Images) Open(ctx context.Context, id inspection.ResultID) (io.ReadSeek
 	f, err := im.root.Open(r.Image.Ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		im.log.Error("an image that was kept is gone: somebody removed it from the data directory", "result", id, "file", r.Image.Ref)
-		if err := im.store.mark(ctx, []mark{{id: id, from: inspection.ImageKept, to: inspection.ImageLost}}); err != nil {
+		if err := im.mark(ctx, []mark{{id: id, from: inspection.ImageKept, to: inspection.ImageLost}}); err != nil {
 			im.log.Warn("an image could not be marked lost", "result", id, "error", err)
 		}
 		r.Image.State = inspection.ImageLost

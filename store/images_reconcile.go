@@ -50,7 +50,7 @@ func (im *Images) reconcilePending(ctx context.Context) error {
 				lost++
 			}
 		}
-		if err := im.store.mark(ctx, marks); err != nil {
+		if err := im.mark(ctx, marks); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func (im *Images) checkKept(ctx context.Context) (lost int, err error) {
 				}
 			}
 			if len(marks) > 0 {
-				if err := im.store.mark(ctx, marks); err != nil {
+				if err := im.mark(ctx, marks); err != nil {
 					return lost, err
 				}
 				lost += len(marks)

@@ -47,6 +47,12 @@ func (im *Images) retain(ctx context.Context) {
 // MinFree: PASS and simulated images first, then reviewed ones, last what nobody has reviewed, the oldest first in each. It runs by
 // itself; calling it is for tests and operators.
 func (im *Images) Retain(ctx context.Context) error {
+	select { // two at once would both see the same room missing, and give up twice as much
+	case im.retaining <- struct{}{}:
+		defer func() { <-im.retaining }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	now := im.store.cfg.Now()
 	for rank, days := range [...]int{rankPass: im.cfg.PassDays, rankReviewed: im.cfg.Days, rankUnreviewed: im.cfg.Days} {
 		if days == 0 {
@@ -69,6 +75,7 @@ func (im *Images) Retain(ctx context.Context) error {
 	if err := im.makeRoom(ctx); err != nil {
 		return err
 	}
+	im.restoreBallast()
 	im.sample(now)
 	return nil
 }
@@ -127,7 +134,7 @@ func (im *Images) giveUp(ctx context.Context, rows []imageRow, cause string) err
 	for i, r := range rows {
 		marks[i] = mark{id: r.id, from: inspection.ImageKept, to: inspection.ImageShed}
 	}
-	if err := im.store.mark(ctx, marks); err != nil {
+	if err := im.mark(ctx, marks); err != nil {
 		return fmt.Errorf("give images up for %s: %w", cause, err)
 	}
 	for _, r := range rows {

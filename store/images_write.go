@@ -210,7 +210,7 @@ func (g *group) finish() {
 	if len(g.marks) == 0 {
 		return
 	}
-	if err := g.im.store.mark(context.Background(), g.marks); err != nil {
+	if err := g.im.mark(context.Background(), g.marks); err != nil {
 		g.im.log.Warn("images are written and not marked yet", "images", len(g.marks), "error", err)
 		return
 	}

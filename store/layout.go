@@ -10,12 +10,13 @@ import (
 )
 
 // The data directory: FORMAT names its layout, LOCK is held while a node uses it, assay.db is SQLite's, images/ holds the
-// frames' bytes as images/YYYY/MM/DD/<result id>.<format>.
+// frames' bytes as images/YYYY/MM/DD/<result id>.<format>, BALLAST is given up on a full disk.
 const (
 	databaseFile = "assay.db"
 	formatFile   = "FORMAT"
 	lockFile     = "LOCK"
 	imagesDir    = "images"
+	ballastFile  = "BALLAST"
 
 	formatWanted = "assay-data 1"
 )

@@ -111,6 +111,8 @@ type selection struct {
 	order string // the two columns of (received, id), with what they come from
 	terms []string
 	arms  []string // alternatives of which each is one walk; a union of them is merged in order
+	since time.Time
+	until time.Time
 	args  []any
 }
 
@@ -150,7 +152,7 @@ func newSelection(q inspection.Query) (*selection, error) {
 	if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
 		return nil, fmt.Errorf("%w: the time range ends at %s, before it begins at %s", inspection.ErrInvalid, q.To.Format(time.RFC3339), q.From.Format(time.RFC3339))
 	}
-	s := &selection{order: "r.received, r.id"}
+	s := &selection{order: "r.received, r.id", since: q.From, until: q.To}
 	s.lead(q)
 	s.plain(q)
 	return s, nil
@@ -240,13 +242,27 @@ func (s *selection) plain(q inspection.Query) {
 		}
 		s.terms = append(s.terms, "EXISTS (SELECT 1 FROM judgements j WHERE j.result = r.n AND "+strings.Join(of, " AND ")+")")
 	}
+}
+
+// within returns the terms that hold the walk inside the time range. A position inside it is the narrower bound on its
+// side; the wider one must not stand beside it, or SQLite may begin every page where the range begins.
+func (s *selection) within(after *position, ascending bool) []string {
 	received := strings.Split(s.order, ", ")[0]
-	if !q.From.IsZero() {
-		s.term(received+" >= %s", ceilMicro(q.From))
+	var terms []string
+	if after != nil {
+		beyond := "<"
+		if ascending {
+			beyond = ">"
+		}
+		terms = append(terms, fmt.Sprintf("(%s) %s (%s, %s)", s.order, beyond, s.arg(after.Received), s.arg(after.ID)))
 	}
-	if !q.To.IsZero() {
-		s.term(received+" < %s", ceilMicro(q.To))
+	if !s.since.IsZero() && (after == nil || !ascending) {
+		terms = append(terms, received+" >= "+s.arg(ceilMicro(s.since)))
 	}
+	if !s.until.IsZero() && (after == nil || ascending) {
+		terms = append(terms, received+" < "+s.arg(ceilMicro(s.until)))
+	}
+	return terms
 }
 
 // ceilMicro rounds a bound up to the microseconds that are kept, so that both kinds of bound cut where they say.
@@ -260,14 +276,11 @@ func ceilMicro(t time.Time) int64 {
 
 // page writes the query for limit rows after a position.
 func (s *selection) page(after *position, ascending bool, limit int) (string, []any) {
-	direction, beyond := " DESC", "<"
+	direction := " DESC"
 	if ascending {
-		direction, beyond = " ASC", ">"
+		direction = " ASC"
 	}
-	terms := s.terms
-	if after != nil {
-		terms = append(terms[:len(terms):len(terms)], fmt.Sprintf("(%s) %s (%s, %s)", s.order, beyond, s.arg(after.Received), s.arg(after.ID)))
-	}
+	terms := append(s.terms[:len(s.terms):len(s.terms)], s.within(after, ascending)...)
 	arms := s.arms
 	if len(arms) == 0 {
 		arms = []string{""}

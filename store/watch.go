@@ -91,7 +91,10 @@ func readRevision(ctx context.Context, q querier) (last uint64, err error) {
 
 // changedAfter returns the next changes after a revision, at most watchPage, and the revision up to which they are all.
 func (s *Store) changedAfter(ctx context.Context, sel *selection, after uint64) (rs []*row, upTo uint64, err error) {
-	terms := append([]string{fmt.Sprintf("r.revision > ?%d", len(sel.args)+1)}, sel.terms...)
+	own := *sel // its arguments grow here, for this one query
+	own.args = sel.args[:len(sel.args):len(sel.args)]
+	terms := append([]string{"r.revision > " + own.arg(after)}, own.terms...)
+	terms = append(terms, own.within(nil, true)...)
 	if len(sel.arms) > 0 {
 		terms = append(terms, "("+strings.Join(sel.arms, " OR ")+")")
 	}
@@ -104,7 +107,7 @@ func (s *Store) changedAfter(ctx context.Context, sel *selection, after uint64) 
 		if upTo, err = readRevision(ctx, q); err != nil {
 			return err
 		}
-		if rs, err = readResults(ctx, q, query, append(sel.args[:len(sel.args):len(sel.args)], after)...); err != nil {
+		if rs, err = readResults(ctx, q, query, own.args...); err != nil {
 			return err
 		}
 		return complete(ctx, q, rs)
