@@ -79,16 +79,18 @@ func (s *Session) warm(size int) error {
 	s.mu.Lock()
 	s.shapes[size] = shapes
 	s.mu.Unlock()
-	for range s.keep {
+	for i := range s.keep {
 		t, err := newTensors(s, size, shapes)
 		if err != nil {
 			return err
 		}
-		_, err = t.Run()
 		s.mu.Lock()
 		s.free[size] = append(s.free[size], t)
 		s.mu.Unlock()
-		if err != nil {
+		if i > 0 {
+			continue
+		}
+		if _, err := t.Run(); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,107 @@
+package inference
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/assay-vision/assay/inference/decode"
+	"github.com/assay-vision/assay/inference/imaging"
+	"github.com/assay-vision/assay/inspection"
+)
+
+// sample is one frame on its way through a worker, and what came of it.
+type sample struct {
+	engine    *Engine
+	in        *instance
+	frame     inspection.Frame
+	templates []*imaging.Template  // one for each input; nil where nothing is compared
+	image     *inspection.Buffer   // our reference to the frame's bytes
+	since     time.Time            // when it was queued
+	filled    time.Time            // when its slot was full
+	place     inspection.Placement // in the first input, which is the one that boxes refer to
+
+	facts      inspection.ImageFacts
+	candidates []inspection.Candidate
+	timings    inspection.Timings
+}
+
+var _ Task = (*sample)(nil)
+
+// Fill implements Task: decode, measure, align, fill.
+func (s *sample) Fill(worker int, slots [][]byte) error {
+	start := time.Now()
+	s.timings.Queue = start.Sub(s.since)
+	t := s.engine.threads[worker]
+	if err := s.decode(t); err != nil {
+		return err
+	}
+	decoded := time.Now()
+	s.timings.Decode = decoded.Sub(start)
+	shift, err := s.align(t)
+	if err != nil {
+		return err
+	}
+	for i, spec := range s.in.model.specs {
+		var template *imaging.Template
+		if s.templates != nil {
+			template = s.templates[i]
+		}
+		place, err := t.imaging.Fill(slots[i], spec, t.picture, template, shift)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			s.place = place
+		}
+	}
+	s.filled = time.Now()
+	s.timings.ComputeInput = s.filled.Sub(decoded)
+	return nil
+}
+
+// decode turns the bytes into pixels and measures them.
+func (s *sample) decode(t *thread) error {
+	err := t.imaging.Decode(s.frame.Image, s.in.model.specs[0].Colour, t.picture)
+	if err != nil {
+		return err
+	}
+	if s.facts, err = t.imaging.Measure(t.picture); err != nil {
+		return err
+	}
+	if s.in.recipe.Image.RefuseRepeated {
+		s.facts.Repeated = s.engine.repeats.see(s.frame.Key, s.engine.prints.Of(t.picture))
+	}
+	return nil
+}
+
+// align measures the shift against the template, where the recipe asks for it. A shift beyond the recipe's limit is undone
+// like any other: the recipe refuses the frame all the same, and what the model sees remains worth keeping.
+func (s *sample) align(t *thread) (imaging.Shift, error) {
+	if s.in.recipe.Reference.Align != inspection.AlignTranslation {
+		return imaging.Shift{}, nil
+	}
+	shift, ok, err := t.imaging.Align(s.templates[0], t.picture)
+	if err != nil || !ok {
+		return imaging.Shift{}, err
+	}
+	s.facts.Aligned, s.facts.ShiftX, s.facts.ShiftY = true, shift.X, shift.Y
+	return shift, nil
+}
+
+// Read implements Task. Waiting for the rest of the batch counts as queueing.
+func (s *sample) Read(outs []decode.Output, at int, start, end time.Time) (err error) {
+	s.timings.Queue += start.Sub(s.filled)
+	s.timings.ComputeInfer = end.Sub(start)
+	from := time.Now()
+	if s.candidates, err = s.in.model.decoder.Decode(outs, at, s.place); err != nil {
+		return fmt.Errorf("read the model's answer: %w", err)
+	}
+	s.timings.ComputeOutput = time.Since(from)
+	return nil
+}
+
+// Release implements Task.
+func (s *sample) Release() {
+	s.image.Release()
+	s.engine.leave(s.in)
+}
