@@ -42,6 +42,7 @@ func dsn(path string, cfg Config, readOnly bool) string {
 		q.Set("_query_only", "on")
 	} else {
 		q.Set("_txlock", "immediate")
+		q.Add("_pragma", "cache_size(-32768)") // 32 MiB: a commit touches one page of every index
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
