@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -138,14 +137,6 @@ func (c Config) Name() string {
 		return h
 	}
 	return "assay"
-}
-
-// Threads returns the number of native threads that run at the same time.
-func (c Config) Threads() int {
-	if c.Inference.Threads > 0 {
-		return c.Inference.Threads
-	}
-	return runtime.NumCPU()
 }
 
 // problems collects what is wrong with a configuration, so that all of it is told at once.

@@ -104,7 +104,7 @@ func fromRecipe(st RecipeStatus) *assayv1.Recipe {
 	r := st.Recipe
 	return &assayv1.Recipe{
 		Ref: proto.FromRecipeRef(r.Ref()), ModelSelector: r.Model.String(), Model: proto.FromModelRef(st.Model),
-		Fallback: proto.FromVerdict(r.Fallback), Budget: proto.FromDuration(r.Budget), Views: r.Views,
+		Fallback: proto.FromVerdict(r.Fallback), Budget: proto.FromDuration(r.Budget), Views: r.Views, ReportAt: r.ReportAt,
 		References: slices.Sorted(maps.Keys(r.Reference.Templates)), Ready: st.Ready, Message: st.Message, Imported: proto.FromTime(st.Imported),
 	}
 }

@@ -40,8 +40,10 @@ type Recipe struct {
 	// Its model is warm: frames are judged.
 	Ready bool `protobuf:"varint,8,opt,name=ready,proto3" json:"ready,omitempty"`
 	// Why not ready, or what is wrong with a newer file that was not taken.
-	Message       string                 `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
-	Imported      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=imported,proto3" json:"imported,omitempty"`
+	Message  string                 `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
+	Imported *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=imported,proto3" json:"imported,omitempty"`
+	// Candidates are kept from this score on, 0 to 1.
+	ReportAt      float64 `protobuf:"fixed64,11,opt,name=report_at,json=reportAt,proto3" json:"report_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -144,6 +146,13 @@ func (x *Recipe) GetImported() *timestamppb.Timestamp {
 		return x.Imported
 	}
 	return nil
+}
+
+func (x *Recipe) GetReportAt() float64 {
+	if x != nil {
+		return x.ReportAt
+	}
+	return 0
 }
 
 type ListRecipesRequest struct {
@@ -336,7 +345,7 @@ var File_assay_v1_recipes_proto protoreflect.FileDescriptor
 
 const file_assay_v1_recipes_proto_rawDesc = "" +
 	"\n" +
-	"\x16assay/v1/recipes.proto\x12\bassay.v1\x1a\x14assay/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x03\n" +
+	"\x16assay/v1/recipes.proto\x12\bassay.v1\x1a\x14assay/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x03\n" +
 	"\x06Recipe\x12%\n" +
 	"\x03ref\x18\x01 \x01(\v2\x13.assay.v1.RecipeRefR\x03ref\x12%\n" +
 	"\x0emodel_selector\x18\x02 \x01(\tR\rmodelSelector\x12(\n" +
@@ -350,7 +359,8 @@ const file_assay_v1_recipes_proto_rawDesc = "" +
 	"\x05ready\x18\b \x01(\bR\x05ready\x12\x18\n" +
 	"\amessage\x18\t \x01(\tR\amessage\x126\n" +
 	"\bimported\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\bimported\"\x14\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bimported\x12\x1b\n" +
+	"\treport_at\x18\v \x01(\x01R\breportAt\"\x14\n" +
 	"\x12ListRecipesRequest\"A\n" +
 	"\x13ListRecipesResponse\x12*\n" +
 	"\arecipes\x18\x01 \x03(\v2\x10.assay.v1.RecipeR\arecipes\"B\n" +

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/assay-vision/assay/camera"
+	"github.com/assay-vision/assay/inspection"
+)
+
+// cameraFlags say who the command line is when it acts as a camera.
+type cameraFlags struct {
+	nodes                 []string
+	line, station, camera string
+	recipe                string
+	budget                time.Duration
+	verbose               bool
+}
+
+func (c *cameraFlags) register(f *pflag.FlagSet, station string) {
+	f.StringSliceVar(&c.nodes, "node", nil, "addresses of nodes in the order to try, home first (default: --addr)")
+	f.StringVar(&c.line, "line", "line-1", "line")
+	f.StringVar(&c.station, "station", station, "station")
+	f.StringVar(&c.camera, "camera", "cam-1", "camera")
+	f.StringVarP(&c.recipe, "recipe", "r", "", "recipe of frames that name none")
+	f.DurationVar(&c.budget, "budget", 0, "time from sending to verdict (0: the recipe's)")
+	f.BoolVarP(&c.verbose, "verbose", "v", false, "log connections and repeats to standard error")
+}
+
+// open connects a camera stream. A node that cannot be reached, or that does not know the recipe, is an error here and not
+// a fallback of every frame.
+func (a *app) open(ctx context.Context, flags cameraFlags, tune func(*camera.StreamConfig)) (*camera.Stream, error) {
+	cfg := camera.DefaultStream()
+	cfg.Addrs = flags.nodes
+	if len(cfg.Addrs) == 0 {
+		cfg.Addrs = []string{a.addr}
+	}
+	cfg.Line, cfg.Station, cfg.Camera, cfg.Recipe, cfg.Client = flags.line, flags.station, flags.camera, flags.recipe, "assay/"+version
+	if tune != nil {
+		tune(&cfg)
+	}
+	level := slog.LevelError
+	if flags.verbose {
+		level = slog.LevelDebug
+	}
+	s, err := camera.NewStream(cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
+	if err != nil {
+		return nil, err
+	}
+	first, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := s.Connect(first); err != nil {
+		_ = closeStream(s, 0)
+		return nil, fmt.Errorf("no node takes frames at %s: start one with 'assayd', or name another with --addr: %w", strings.Join(cfg.Addrs, ", "), err)
+	}
+	return s, nil
+}
+
+// closeStream ends a stream, waiting at most so long for what is not recorded yet.
+func closeStream(s *camera.Stream, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	return s.Close(ctx)
+}
+
+// tally sums up the outcomes of a run.
+type tally struct {
+	Frames     int            `json:"frames"`
+	ByVerdict  map[string]int `json:"verdicts"`
+	Judged     int            `json:"judged_by_model"`
+	FellBack   int            `json:"fell_back"`
+	Unrecorded int            `json:"not_recorded"`
+	Dropped    int            `json:"dropped"`
+	Repeated   int            `json:"answered_from_record"`
+	Seconds    float64        `json:"seconds"`
+	P50        float64        `json:"p50_ms"`
+	P99        float64        `json:"p99_ms"`
+	Max        float64        `json:"max_ms"`
+
+	start     time.Time
+	latencies []time.Duration
+}
+
+func newTally() *tally { return &tally{ByVerdict: map[string]int{}, start: time.Now()} }
+
+func (t *tally) add(o camera.Outcome) {
+	t.Frames++
+	t.ByVerdict[o.Verdict.String()]++
+	if o.Answer != nil && o.Answer.Judgement.Source == inspection.SourceModel {
+		t.Judged++
+	}
+	for _, c := range []struct {
+		is bool
+		n  *int
+	}{{o.FellBack, &t.FellBack}, {!o.Recorded, &t.Unrecorded}, {o.Dropped, &t.Dropped}, {o.Answer != nil && o.Answer.Repeated, &t.Repeated}} {
+		if c.is {
+			*c.n++
+		}
+	}
+	if !o.Dropped {
+		t.latencies = append(t.latencies, o.Latency)
+	}
+}
+
+// finish computes the figures that need all outcomes.
+func (t *tally) finish() {
+	t.Seconds = time.Since(t.start).Seconds()
+	slices.Sort(t.latencies)
+	t.P50, t.P99, t.Max = quantile(t.latencies, 0.5), quantile(t.latencies, 0.99), quantile(t.latencies, 1)
+}
+
+// quantile returns the smallest value that a share q of the sorted values does not exceed, in milliseconds.
+func quantile(sorted []time.Duration, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	i := int(q*float64(len(sorted))+0.999999) - 1
+	return float64(sorted[min(max(i, 0), len(sorted)-1)]) / float64(time.Millisecond)
+}
+
+func (t *tally) String() string {
+	var verdicts []string
+	for _, v := range []inspection.Verdict{inspection.Pass, inspection.Review, inspection.Fail, inspection.Undetermined} {
+		if n := t.ByVerdict[v.String()]; n > 0 {
+			verdicts = append(verdicts, fmt.Sprintf("%d %s", n, v))
+		}
+	}
+	s := fmt.Sprintf("%d frames in %.1f s: %s; %d judged by the model; verdict after p50 %.1f, p99 %.1f, max %.1f ms",
+		t.Frames, t.Seconds, strings.Join(verdicts, ", "), t.Judged, t.P50, t.P99, t.Max)
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{t.FellBack, "decided by the camera's own fallback"}, {t.Repeated, "answered from the record"}, {t.Dropped, "dropped"}, {t.Unrecorded, "NOT RECORDED"}} {
+		if c.n > 0 {
+			s += fmt.Sprintf("; %d %s", c.n, c.what)
+		}
+	}
+	return s
+}
+
+// verdict says whether the run as a whole went well.
+func (t *tally) verdict() error {
+	if t.Frames == 0 {
+		return errors.New("there was no frame")
+	}
+	if t.Unrecorded > 0 || t.Judged < t.Frames {
+		return &notWell{fmt.Sprintf("%d of %d frames were judged by the model, %d are not recorded", t.Judged, t.Frames, t.Unrecorded)}
+	}
+	return nil
+}
+
+// calledList writes called defects in short: "2 open, 1 short".
+func calledList(defects []inspection.Defect) string {
+	names := make([]string, len(defects))
+	for i, d := range defects {
+		names[i] = d.Class
+	}
+	return countNames(names)
+}

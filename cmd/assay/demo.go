@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/assay-vision/assay/camera"
+	"github.com/assay-vision/assay/camera/synthetic"
+	"github.com/assay-vision/assay/cmd/assay/eval"
+	"github.com/assay-vision/assay/inspection"
+	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
+)
+
+// demoRecipe judges rendered boards with the shipped model.
+const demoRecipe = `# Written by 'assay demo': rendered boards, each compared with its product's template.
+name: demo-board
+model: pcb-pair
+reference: {folder: demo-board, align: translation, max_shift_px: 6}
+px_per_mm: 48
+image: {min_contrast: 20, refuse_repeated: true}
+report_at: 0.05
+budget: 2s
+fallback: REVIEW
+classes:
+  "*": {review_at: 0.3, reject_at: 0.49}
+views: [top]
+keep: {pass: all}
+`
+
+// demoFound is the share of planted defects that must be found for the demo to end well. A model that never finds
+// anything finds none of them.
+const demoFound = 0.8
+
+// demoIoU is the overlap above which a defect counts as found, as for the real data that the model was trained on.
+const demoIoU = 0.33
+
+func (a *app) demoCommand() *cobra.Command {
+	var boards int
+	var stay float64
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Start a node, send it rendered boards, and show their verdicts beside the truth",
+		Long: "Start a node (assayd beside this program) with its defaults and the shipped model, send it rendered boards with known\n" +
+			"defects, and show each verdict and how much of the truth was found. Then say where to look next, and keep the node\n" +
+			"up until Ctrl-C, or for --stay seconds (DEMO_SECONDS); where there is no terminal it ends at once.\n\n" +
+			"Exit status: 0 all frames judged and at least 80 % of the defects found, 3 not so, 1 an error.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if text := os.Getenv("DEMO_SECONDS"); text != "" && !cmd.Flags().Changed("stay") {
+				seconds, err := strconv.ParseFloat(text, 64)
+				if err != nil || seconds < 0 {
+					return fmt.Errorf("%w: DEMO_SECONDS=%q: give a number of seconds", errUsage, text)
+				}
+				stay = seconds
+			}
+			return a.demo(cmd.Context(), dir, boards, stay)
+		},
+	}
+	cmd.Flags().IntVar(&boards, "boards", 60, "boards to send")
+	cmd.Flags().Float64Var(&stay, "stay", -1, "seconds to keep the node up afterwards (default: until Ctrl-C on a terminal, else 0)")
+	cmd.Flags().StringVar(&dir, "dir", "", "folder for the node's recipe and data, kept (default: a temporary one, removed)")
+	return cmd
+}
+
+func (a *app) demo(ctx context.Context, dir string, boards int, stay float64) error {
+	if dir == "" {
+		temp, err := os.MkdirTemp("", "assay-demo-")
+		if err != nil {
+			return fmt.Errorf("make the demo's folder: %w", err)
+		}
+		defer os.RemoveAll(temp)
+		dir = temp
+	}
+	source, err := synthetic.NewSource(synthetic.DefaultSource(synthetic.SetDemo, boards))
+	if err != nil {
+		return fmt.Errorf("--boards: %w", err)
+	}
+	defer source.Close()
+	if err := writeDemoRecipe(filepath.Join(dir, "recipes"), source.Series()); err != nil {
+		return err
+	}
+	node, err := startNode(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer node.stop()
+	a.addr = node.grpc
+	fmt.Fprintf(a.out, "A node is up at %s: model pcb-pair, recipe demo-board, %d boards of %d products come past its camera.\n\n", node.grpc, boards, source.Series().Products())
+	verdict, err := a.demoStream(ctx, source)
+	if err != nil {
+		return err
+	}
+	a.whereNext(node, dir)
+	wait(ctx, stay)
+	return verdict
+}
+
+func writeDemoRecipe(dir string, series *synthetic.Series) error {
+	templates := filepath.Join(dir, "demo-board")
+	if err := os.MkdirAll(templates, 0o750); err != nil {
+		return fmt.Errorf("write the demo's recipe: %w", err)
+	}
+	for p := range series.Products() {
+		key, picture, err := series.Template(p)
+		if err != nil {
+			return fmt.Errorf("draw template %d: %w", p, err)
+		}
+		data, err := synthetic.PNG(picture)
+		if err != nil {
+			return fmt.Errorf("encode template %s: %w", key, err)
+		}
+		if err := os.WriteFile(filepath.Join(templates, key+".png"), data, 0o600); err != nil {
+			return fmt.Errorf("write the demo's recipe: %w", err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "demo-board.yaml"), []byte(demoRecipe), 0o600); err != nil {
+		return fmt.Errorf("write the demo's recipe: %w", err)
+	}
+	return nil
+}
+
+// childNode is an assayd that the demo started.
+type childNode struct {
+	cmd        *exec.Cmd
+	log        *bytes.Buffer // of the child's standard error; read after it ended
+	done       chan struct{}
+	grpc, http string
+}
+
+// startNode starts the assayd beside this program on free ports and waits until it can judge.
+func startNode(ctx context.Context, dir string) (*childNode, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find assayd: %w", err)
+	}
+	program := filepath.Join(filepath.Dir(self), "assayd")
+	if _, err := os.Stat(program); err != nil {
+		return nil, fmt.Errorf("there is no assayd beside this program: run 'make build' first: %w", err)
+	}
+	ports, err := freeAddrs(2)
+	if err != nil {
+		return nil, err
+	}
+	n := &childNode{log: &bytes.Buffer{}, done: make(chan struct{}), grpc: ports[0], http: ports[1]}
+	n.cmd = exec.Command(program, "--set", "node.name=demo", "--set", "node.data_dir="+filepath.Join(dir, "data"),
+		"--set", "recipes.dir="+filepath.Join(dir, "recipes"), "--set", "listen.grpc="+n.grpc, "--set", "listen.http="+n.http)
+	n.cmd.Stderr = n.log
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the demo, which then stops the node
+	if err := n.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	go func() { _ = n.cmd.Wait(); close(n.done) }()
+	if err := n.ready(ctx); err != nil {
+		n.stop()
+		return nil, fmt.Errorf("%w\n%s", err, n.log)
+	}
+	return n, nil
+}
+
+func (n *childNode) ready(ctx context.Context) error {
+	a := &app{addr: n.grpc}
+	conn, err := a.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	deadline := time.After(2 * time.Minute)
+	last := errors.New("it does not answer")
+	for {
+		ask, cancel := context.WithTimeout(ctx, time.Second)
+		s, err := assayv1.NewNodeServiceClient(conn).GetStatus(ask, &assayv1.GetStatusRequest{})
+		cancel()
+		switch {
+		case err == nil && s.GetReady():
+			return nil
+		case err == nil:
+			last = errors.New("it is not ready")
+		default:
+			last = err
+		}
+		select {
+		case <-n.done:
+			return errors.New("the node ended")
+		case <-deadline:
+			return fmt.Errorf("the node is not ready after two minutes: %w", last)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (n *childNode) stop() {
+	_ = n.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-n.done:
+	case <-time.After(35 * time.Second):
+		_ = n.cmd.Process.Kill()
+		<-n.done
+	}
+}
+
+// freeAddrs returns loopback addresses whose ports were free a moment ago.
+func freeAddrs(n int) ([]string, error) {
+	var addrs []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close() // after all are known, so that they differ
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, nil
+}
+
+// demoStream streams the boards and returns, beside what went wrong, what is not well with the outcome.
+func (a *app) demoStream(ctx context.Context, source *synthetic.Source) (notWellOrNil, err error) {
+	s, err := a.open(ctx, cameraFlags{line: "demo", station: "aoi", camera: "cam-1", recipe: "demo-board"}, nil)
+	if err != nil {
+		return nil, err
+	}
+	sum := newTally()
+	var truths []eval.Truth
+	var found []eval.Detection
+	var rows []string
+	bar := progress(source.Len(), "boards")
+	err = s.Run(ctx, source, func(_ camera.Shot, o camera.Outcome) error {
+		_ = bar.Add(1)
+		sum.add(o)
+		image := len(rows)
+		truth, _ := source.Truth(o.Frame.Serial)
+		names := make([]string, len(truth))
+		for i, d := range truth {
+			names[i] = d.Class
+			truths = append(truths, eval.Truth{Image: image, Class: d.Class, Box: inspection.Box{
+				X1: float64(d.Box.Min.X), Y1: float64(d.Box.Min.Y), X2: float64(d.Box.Max.X), Y2: float64(d.Box.Max.Y)}})
+		}
+		called := "-"
+		if o.Answer != nil {
+			called = calledList(o.Answer.Judgement.Called())
+			for _, d := range o.Answer.Judgement.Called() {
+				found = append(found, eval.Detection{Image: image, Class: d.Class, Score: d.Score, Box: d.Box, Called: true})
+			}
+		}
+		rows = append(rows, strings.Join([]string{o.Frame.Serial, o.Verdict.String(), milliseconds(o.Latency), called, countNames(names)}, "\t"))
+		return nil
+	})
+	_ = bar.Finish()
+	if err := errors.Join(err, closeStream(s, 10*time.Second)); err != nil {
+		return nil, err
+	}
+	sum.finish()
+	if err := a.table("SERIAL\tVERDICT\tMS\tDEFECTS CALLED\tTRUTH", func(w io.Writer) {
+		for _, r := range rows {
+			fmt.Fprintln(w, r)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	report, err := eval.Evaluate(synthetic.Classes(), truths, found, demoIoU)
+	if err != nil {
+		return nil, fmt.Errorf("compare with the truth: %w", err)
+	}
+	c := report.Total
+	fmt.Fprintf(a.out, "\n%s\nAgreement with the truth: %d of %d defects found (%s %%), %d called that are none.\n", sum, c.Right, c.Right+c.Missed, percent(c.Recall()), c.Wrong)
+	if !(c.Recall() >= demoFound) {
+		return &notWell{fmt.Sprintf("only %s %% of the planted defects were found, want at least %.0f %%", percent(c.Recall()), 100*demoFound)}, nil
+	}
+	return sum.verdict(), nil
+}
+
+func (a *app) whereNext(n *childNode, dir string) {
+	self := filepath.Join(filepath.Dir(n.cmd.Path), "assay")
+	if cwd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(cwd, self); err == nil {
+			self = rel
+		}
+	}
+	fmt.Fprintf(a.out, `
+Where to look next, while the node is up:
+  %[1]s --addr %[2]s results --verdict FAIL     what was recorded; 'results ID' shows one with its evidence
+  %[1]s --addr %[2]s status                     how the node is
+  curl http://%[3]s/metrics                             its counters and timings
+  %[4]s/recipes/demo-board.yaml                the recipe: edit it, and a new revision comes into force
+Your own camera and your own model: README.md.
+`, self, n.grpc, n.http, dir)
+}
+
+// wait keeps the node up: for so many seconds, or, when that is negative, until Ctrl-C where there is a terminal.
+func wait(ctx context.Context, seconds float64) {
+	if seconds < 0 {
+		if !term.IsTerminal(int(os.Stdout.Fd())) {
+			return
+		}
+		fmt.Println("Ctrl-C ends the demo.")
+		<-ctx.Done()
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(seconds * float64(time.Second))):
+	}
+}

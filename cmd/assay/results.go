@@ -1,0 +1,327 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/assay-vision/assay/inspection"
+	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
+)
+
+// resultFlags are the flags that select results.
+type resultFlags struct {
+	filter    *assayv1.ResultFilter
+	verdicts  []string
+	since     time.Duration
+	from, to  string
+	simulated string
+}
+
+func (f *resultFlags) register(cmd *cobra.Command) {
+	f.filter = &assayv1.ResultFilter{}
+	flags := cmd.Flags()
+	for _, s := range []struct {
+		field      *string
+		name, help string
+	}{
+		{&f.filter.Serial, "serial", "part serial"}, {&f.filter.RunId, "run", "run id"}, {&f.filter.Lot, "lot", "production batch"},
+		{&f.filter.WorkOrder, "work-order", "work order"}, {&f.filter.Line, "line", "line"}, {&f.filter.Station, "station", "station"},
+		{&f.filter.Camera, "camera", "camera"}, {&f.filter.Session, "session", "session of a camera client"}, {&f.filter.Product, "product", "product"},
+		{&f.filter.Recipe, "recipe", "recipe"}, {&f.filter.Model, "model", "model"}, {&f.filter.ModelVersion, "model-version", "model version"},
+		{&f.filter.DefectClass, "defect", "class of a called defect"},
+	} {
+		flags.StringVar(s.field, s.name, "", "only this "+s.help)
+	}
+	flags.StringSliceVar(&f.verdicts, "verdict", nil, "only these effective verdicts: PASS, FAIL, REVIEW, UNDETERMINED")
+	flags.DurationVar(&f.since, "since", 0, "only what was received in the last, such as 2h")
+	flags.StringVar(&f.from, "from", "", "only what was received at or after, RFC 3339 such as 2026-11-22T08:00:00Z")
+	flags.StringVar(&f.to, "to", "", "only what was received before, RFC 3339")
+	flags.StringVar(&f.simulated, "simulated", "exclude", "simulated frames (eval, replay, benchmarks): exclude, only or include")
+}
+
+func (f *resultFlags) build() (*assayv1.ResultFilter, error) {
+	for _, name := range f.verdicts {
+		v, err := inspection.ParseVerdict(strings.ToUpper(name))
+		if err != nil {
+			return nil, fmt.Errorf("%w: --verdict: %w", errUsage, err)
+		}
+		f.filter.Verdicts = append(f.filter.Verdicts, assayv1.Verdict(v))
+	}
+	side, ok := map[string]assayv1.Simulated{"exclude": 0, "only": assayv1.Simulated_SIMULATED_ONLY, "include": assayv1.Simulated_SIMULATED_INCLUDE}[f.simulated]
+	if !ok {
+		return nil, fmt.Errorf("%w: --simulated %q: give exclude, only or include", errUsage, f.simulated)
+	}
+	f.filter.Simulated = side
+	if f.since > 0 {
+		f.filter.From = timestamppb.New(time.Now().Add(-f.since))
+	}
+	for _, t := range []struct {
+		name, text string
+		field      **timestamppb.Timestamp
+	}{{"from", f.from, &f.filter.From}, {"to", f.to, &f.filter.To}} {
+		if t.text == "" {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339, t.text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: --%s %q: write RFC 3339, such as 2026-11-22T08:00:00Z", errUsage, t.name, t.text)
+		}
+		*t.field = timestamppb.New(at)
+	}
+	return f.filter, nil
+}
+
+func (a *app) resultsCommand() *cobra.Command {
+	var flags resultFlags
+	var limit int
+	var all, watch, ascending bool
+	var cursor string
+	cmd := &cobra.Command{
+		Use:   "results [id]",
+		Short: "Show recorded results: the newest, one by its id, or new ones as they come (--watch)",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conn, err := a.dial()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			client := assayv1.NewResultServiceClient(conn)
+			if len(args) == 1 {
+				return a.showResult(cmd.Context(), client, args[0])
+			}
+			filter, err := flags.build()
+			if err != nil {
+				return err
+			}
+			if watch {
+				return a.watchResults(cmd.Context(), client, &assayv1.WatchResultsRequest{Filter: filter, Cursor: cursor})
+			}
+			return a.listResults(cmd.Context(), client, &assayv1.ListResultsRequest{Filter: filter, Cursor: cursor, Ascending: ascending}, limit, all)
+		},
+	}
+	flags.register(cmd)
+	cmd.Flags().IntVarP(&limit, "limit", "n", 20, "show at most this many")
+	cmd.Flags().BoolVar(&all, "all", false, "show all that match")
+	cmd.Flags().BoolVar(&ascending, "ascending", false, "oldest first")
+	cmd.Flags().BoolVar(&watch, "watch", false, "go on with each change until interrupted")
+	cmd.Flags().StringVar(&cursor, "cursor", "", "go on after this cursor")
+	return cmd
+}
+
+const resultHeader = "RECEIVED\tSERIAL\tVERDICT\tREASON\tDEFECTS\tINFER MS\tLINE/STATION/CAMERA\tIMAGE\tID"
+
+func (a *app) listResults(ctx context.Context, client assayv1.ResultServiceClient, req *assayv1.ListResultsRequest, limit int, all bool) error {
+	var rows []*assayv1.Result
+	for all || len(rows) < limit {
+		req.PageSize = 1000
+		if !all {
+			req.PageSize = int32(min(limit-len(rows), 1000))
+		}
+		page, cancel := call(ctx)
+		resp, err := client.ListResults(page, req)
+		cancel()
+		if err != nil {
+			return a.explain("list results", err)
+		}
+		rows = append(rows, resp.GetResults()...)
+		if req.Cursor = resp.GetNextCursor(); req.Cursor == "" {
+			break
+		}
+	}
+	if a.json {
+		for _, r := range rows {
+			if err := a.printProto(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(rows) == 0 {
+		fmt.Fprintln(a.out, "No result matches. Simulated ones are shown with --simulated include.")
+		return nil
+	}
+	if err := a.table(resultHeader, func(w io.Writer) {
+		for _, r := range rows {
+			fmt.Fprintln(w, resultRow(r))
+		}
+	}); err != nil {
+		return err
+	}
+	if req.Cursor != "" {
+		fmt.Fprintf(a.out, "More match: go on with --cursor %s, or see --all.\n", req.Cursor)
+	}
+	return nil
+}
+
+func (a *app) watchResults(ctx context.Context, client assayv1.ResultServiceClient, req *assayv1.WatchResultsRequest) error {
+	stream, err := client.WatchResults(ctx, req)
+	if err != nil {
+		return a.explain("watch results", err)
+	}
+	if !a.json {
+		fmt.Fprintln(a.out, strings.ReplaceAll(resultHeader, "\t", "  "))
+	}
+	for {
+		resp, err := stream.Recv()
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return a.explain("watch results", err)
+		}
+		if a.json {
+			err = a.printProto(resp)
+		} else {
+			_, err = fmt.Fprintln(a.out, strings.ReplaceAll(resultRow(resp.GetResult()), "\t", "  "))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func resultRow(r *assayv1.Result) string {
+	j := deciding(r)
+	key := r.GetKey()
+	return strings.Join([]string{
+		r.GetReceived().AsTime().Local().Format("01-02 15:04:05.000"), dash(r.GetFrame().GetSerial()), verdictName(r.GetEffective().GetVerdict()), dash(r.GetEffective().GetReason()),
+		defectList(j.GetDefects()), milliseconds(j.GetTimings().GetComputeInfer().AsDuration()),
+		key.GetLine() + "/" + key.GetStation() + "/" + key.GetCamera(), imageState(r.GetImage().GetState()), r.GetId(),
+	}, "\t")
+}
+
+// deciding returns the judgement that stands for the result in a table: the last one that says its effective verdict.
+func deciding(r *assayv1.Result) *assayv1.Judgement {
+	js := r.GetJudgements()
+	for i := len(js) - 1; i >= 0; i-- {
+		if js[i].GetVerdict() == r.GetEffective().GetVerdict() {
+			return js[i]
+		}
+	}
+	if len(js) > 0 {
+		return js[0]
+	}
+	return nil
+}
+
+func (a *app) showResult(ctx context.Context, client assayv1.ResultServiceClient, id string) error {
+	ctx, cancel := call(ctx)
+	defer cancel()
+	resp, err := client.GetResult(ctx, &assayv1.GetResultRequest{Id: id})
+	if err != nil {
+		return a.explain("get result "+id, err)
+	}
+	if a.json {
+		return a.printProto(resp.GetResult())
+	}
+	return a.describeResult(resp.GetResult())
+}
+
+func (a *app) describeResult(r *assayv1.Result) error {
+	k, f, im := r.GetKey(), r.GetFrame(), r.GetImage()
+	err := a.table("RESULT\t"+r.GetId(), func(w io.Writer) {
+		for _, row := range [][2]string{
+			{"frame", fmt.Sprintf("%s/%s/%s, session %s, seq %d", k.GetLine(), k.GetStation(), k.GetCamera(), k.GetSession(), k.GetSeq())},
+			{"effective", strings.TrimSpace(verdictName(r.GetEffective().GetVerdict()) + " " + r.GetEffective().GetReason())},
+			{"serial", f.GetSerial()}, {"view", f.GetView()}, {"run", f.GetRunId()}, {"lot", f.GetLot()}, {"work order", f.GetWorkOrder()},
+			{"product", f.GetProduct()}, {"recipe", f.GetRecipe()},
+			{"received", r.GetReceived().AsTime().Local().Format(time.RFC3339Nano)}, {"recorded", r.GetRecorded().AsTime().Local().Format(time.RFC3339Nano)},
+			{"image", fmt.Sprintf("%s, %d bytes, sha256 %s, %s", strings.ToLower(trimEnum(im.GetFormat().String(), "IMAGE_FORMAT_")), im.GetSize(), im.GetSha256(), imageState(im.GetState()))},
+		} {
+			if row[1] != "" {
+				fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+			}
+		}
+		if r.GetIsSimulated() {
+			fmt.Fprintln(w, "simulated\tyes")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for i, j := range r.GetJudgements() {
+		fmt.Fprintf(a.out, "\nJudgement %d: %s by %s (%s) %s\n", i, verdictName(j.GetVerdict()), strings.ToLower(trimEnum(j.GetSource().String(), "SOURCE_")), strings.ToLower(trimEnum(j.GetRole().String(), "ROLE_")), j.GetReason())
+		if j.GetDetail() != "" {
+			fmt.Fprintf(a.out, "  %s\n", j.GetDetail())
+		}
+		fmt.Fprintf(a.out, "  model %s@%s %.12s, recipe %s revision %d %.12s, node %s\n", j.GetModel().GetName(), j.GetModel().GetVersion(), j.GetModel().GetDigest(),
+			j.GetRecipe().GetName(), j.GetRecipe().GetRevision(), j.GetRecipe().GetDigest(), j.GetNode())
+		t := j.GetTimings()
+		fmt.Fprintf(a.out, "  ms: receive %s, queue %s, decode %s, input %s, infer %s, output %s, commit %s\n", milliseconds(t.GetReceive().AsDuration()), milliseconds(t.GetQueue().AsDuration()), milliseconds(t.GetDecode().AsDuration()),
+			milliseconds(t.GetComputeInput().AsDuration()), milliseconds(t.GetComputeInfer().AsDuration()), milliseconds(t.GetComputeOutput().AsDuration()), milliseconds(t.GetCommit().AsDuration()))
+		if err := a.defectTable(j.GetDefects()); err != nil {
+			return err
+		}
+	}
+	for _, n := range r.GetAnnounced() {
+		fmt.Fprintf(a.out, "\nAnnounced: %s by %s %s at %s\n", verdictName(n.GetVerdict()), strings.ToLower(trimEnum(n.GetSource().String(), "SOURCE_")), n.GetReason(), n.GetAt().AsTime().Local().Format(time.RFC3339Nano))
+	}
+	for _, d := range r.GetDispositions() {
+		fmt.Fprintf(a.out, "\nDisposition: %s by %s %s\n", d.GetKind(), d.GetOperator(), d.GetComment())
+	}
+	return nil
+}
+
+func (a *app) defectTable(defects []*assayv1.Defect) error {
+	if len(defects) == 0 {
+		return nil
+	}
+	return a.table("  ID\tCLASS\tSCORE\tCALLED\tVERDICT\tCODE\tBOX (px)", func(w io.Writer) {
+		for _, d := range defects {
+			b := d.GetBox()
+			fmt.Fprintf(w, "  %d\t%s\t%.3f\t%v\t%s\t%s\t%.1f, %.1f - %.1f, %.1f\n", d.GetId(), d.GetClass(), d.GetScore(), d.GetCalled(), verdictName(d.GetVerdict()), dash(d.GetCode()), b.GetX1(), b.GetY1(), b.GetX2(), b.GetY2())
+		}
+	})
+}
+
+// defectList writes the called defects in short.
+func defectList(defects []*assayv1.Defect) string {
+	var names []string
+	for _, d := range defects {
+		if d.GetCalled() {
+			names = append(names, d.GetClass())
+		}
+	}
+	return countNames(names)
+}
+
+// countNames writes names with how often each is there, in the order of their first: "2 open, 1 short".
+func countNames(names []string) string {
+	var order []string
+	count := map[string]int{}
+	for _, n := range names {
+		if count[n]++; count[n] == 1 {
+			order = append(order, n)
+		}
+	}
+	if len(order) == 0 {
+		return "-"
+	}
+	for i, n := range order {
+		order[i] = fmt.Sprintf("%d %s", count[n], n)
+	}
+	return strings.Join(order, ", ")
+}
+
+func verdictName(v assayv1.Verdict) string { return inspection.Verdict(v).String() }
+
+func imageState(s assayv1.ImageState) string { return inspection.ImageState(s).String() }
+
+func trimEnum(name, prefix string) string { return strings.TrimPrefix(name, prefix) }
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/1e6) }
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+var errUsage = errors.New("usage")
+
+// notWell ends a command that ran to its end with exit status 3.
+type notWell struct{ reason string }
+
+func (n *notWell) Error() string { return n.reason }
+
+// app is what every command shares.
+type app struct {
+	addr string
+	json bool
+	out  io.Writer
+}
+
+func newRoot() *cobra.Command {
+	a := &app{out: os.Stdout}
+	root := &cobra.Command{
+		Use:           "assay",
+		Short:         "Stream frames into an Assay node, and see what became of them",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringVar(&a.addr, "addr", "127.0.0.1:7070", "the node's gRPC address")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line, for scripts")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.AddCommand(a.streamCommand(), a.evalCommand(), a.benchCommand(), a.demoCommand(),
+		a.resultsCommand(), a.modelsCommand(), a.recipesCommand(), a.statusCommand())
+	return root
+}
+
+func exactArgs(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != n {
+			return fmt.Errorf("%w: %d arguments given, want %s", errUsage, len(args), what)
+		}
+		return nil
+	}
+}
+
+// dial connects to the node for the calls of MES and command line.
+func (a *app) dial() (*grpc.ClientConn, error) {
+	conn, err := grpc.NewClient(a.addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", a.addr, err)
+	}
+	return conn, nil
+}
+
+// explain turns a node's error into one that names the next step.
+func (a *app) explain(doing string, err error) error {
+	if status.Code(err) == codes.Unavailable {
+		return fmt.Errorf("%s: no node answers at %s: start one with 'assayd', or name another with --addr (%s)", doing, a.addr, status.Convert(err).Message())
+	}
+	if s, ok := status.FromError(err); ok {
+		return fmt.Errorf("%s: %s", doing, s.Message())
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// call bounds one unary call.
+func call(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, 30*time.Second)
+}
+
+// printProto writes one message as a line of JSON.
+func (a *app) printProto(m proto.Message) error {
+	b, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	// protojson varies its blanks on purpose; scripts and diffs want one form.
+	var raw json.RawMessage = b
+	return json.NewEncoder(a.out).Encode(raw)
+}
+
+func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
+
+// table writes aligned columns.
+func (a *app) table(header string, rows func(w io.Writer)) error {
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, header)
+	rows(w)
+	return w.Flush()
+}
+
+// progress shows a bar on a terminal, and nothing elsewhere. total -1: not known.
+func progress(total int, what string) *progressbar.ProgressBar {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return progressbar.DefaultSilent(int64(total), what)
+	}
+	return progressbar.NewOptions(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("frames"), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+}
