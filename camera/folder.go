@@ -133,7 +133,7 @@ func (f *Folder) readTable(table string, noSerial bool) error {
 // checkRow holds a row to the folder: its path may not lead out. Links that the folder's owner put there are followed.
 func (f *Folder) checkRow(row FrameRow) error {
 	if !filepath.IsLocal(row.File) {
-		return fmt.Errorf("%w: file %q leads out of %s: write paths from that folder, without ..", inspection.ErrInvalid, row.File, f.dir)
+		return fmt.Errorf("%w: file %q leads out of %s: write paths that start in that folder and stay there", inspection.ErrInvalid, row.File, f.dir)
 	}
 	info, err := os.Stat(f.path(row.File))
 	switch {
@@ -177,7 +177,7 @@ func (f *Folder) Next(ctx context.Context) (Shot, error) {
 	if err != nil {
 		return shot, f.bad(item, err)
 	}
-	if formatOf(data) == inspection.FormatUnknown {
+	if FormatOf(data) == inspection.FormatUnknown {
 		return shot, f.bad(item, fmt.Errorf("%w: %s: convert the file or take it out of the folder", inspection.ErrImage, notAPicture(data)))
 	}
 	shot.Frame.Image = encoded(data)

@@ -76,6 +76,18 @@ func TestLoopEnds(t *testing.T) {
 		t.Errorf("a loop for ever of nothing: %v, want io.EOF", err)
 	}
 
+	given := []string{"a"}
+	l, err = NewLoop(0, func() (Source, error) {
+		s := &script{names: given}
+		given = nil // the folder was emptied meanwhile
+		return s, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shots, _ := drain(t, l)
+	wantNames(t, shots, "a")
+
 	broken := errors.New("broken")
 	rounds := 0
 	l, err = NewLoop(2, func() (Source, error) {

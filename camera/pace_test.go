@@ -46,9 +46,6 @@ func (s *script) Settle(shot Shot, recorded bool) error {
 
 func (s *script) Close() error { s.closed++; return nil }
 
-// unsized hides the Len and Settle of a source.
-type unsized struct{ Source }
-
 func TestPacedNeverDrifts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rate = 30.0

@@ -168,6 +168,25 @@ func TestWatchNeedsTwoLooksThatAgree(t *testing.T) {
 	b.want("a.jpg")
 }
 
+func TestWatchTakesNothingThatChangedSinceTheLook(t *testing.T) {
+	b := newWatchBench(t, WatchConfig{})
+	b.write("a.jpg", aJPEG(t, 1), time.Hour)
+	b.write("b.jpg", aJPEG(t, 1), time.Hour)
+	b.want()
+	b.look(b.now)
+	b.write("a.jpg", aJPEG(t, 2), 0)
+	if err := os.Remove(filepath.Join(b.dir, "b.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a.jpg", "b.jpg"} {
+		if _, taken, err := b.take(name, b.now); taken || err != nil {
+			t.Errorf("%s was taken: %t, error %v; want it left to later looks", name, taken, err)
+		}
+	}
+	b.want()
+	b.want("a.jpg")
+}
+
 func TestWatchTakesPaddedJPEG(t *testing.T) {
 	b := newWatchBench(t, WatchConfig{})
 	b.write("a.jpg", append(aJPEG(t, 1), 0, 0, 0), 0)
@@ -239,6 +258,14 @@ func TestWatchKeepsFilesOfOneNameApart(t *testing.T) {
 		b.step()
 	}
 	b.wantThere(FailedDir, "bad.19700124T033320.000000Z.jpg bad.19700124T033320.000000Z.jpg.txt bad.jpg bad.jpg.txt")
+	// A text whose picture somebody took away is not written over.
+	b.write(FailedDir+"/gone.jpg.txt", []byte("kept"), 0)
+	b.write("gone.jpg", []byte("bad"), 0)
+	b.step()
+	b.step()
+	if got, err := os.ReadFile(filepath.Join(b.dir, FailedDir, "gone.jpg.txt")); string(got) != "kept" {
+		t.Errorf("gone.jpg.txt of before says %q (error %v), want it kept", got, err)
+	}
 }
 
 func TestWatchLosesNoPictureThatIsWrittenOver(t *testing.T) {
@@ -249,6 +276,9 @@ func TestWatchLosesNoPictureThatIsWrittenOver(t *testing.T) {
 	b.write("latest.jpg", aJPEG(t, 2), 0) // while the first is with a node
 	b.settle(first, true)
 	b.wantThere("", "latest.jpg") // nobody has seen this one
+	if !strings.Contains(b.log.String(), "written over") {
+		t.Errorf("the log does not say that a file was written over:\n%s", &b.log)
+	}
 	b.want()
 	second := b.want("latest.jpg")[0]
 	if got := second.Frame.Image.Data.AppendTo(nil); !bytes.Equal(got, aJPEG(t, 2)) {
