@@ -21,8 +21,8 @@ const DefaultMaxBytes = 64 << 20
 
 var pngSignature = []byte("\x89PNG\r\n\x1a\n")
 
-// formatOf tells the format by the first bytes alone: file endings lie.
-func formatOf(data []byte) inspection.ImageFormat {
+// FormatOf tells the format by the first bytes alone, for file endings lie: JPEG, PNG, else FormatUnknown.
+func FormatOf(data []byte) inspection.ImageFormat {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xFF, 0xD8, 0xFF}):
 		return inspection.FormatJPEG
@@ -35,7 +35,7 @@ func formatOf(data []byte) inspection.ImageFormat {
 // incomplete says what a picture lacks at its end, and "" where it is whole. It does not decode: a writer that is not
 // done leaves the end away, a damaged middle is the node's to find.
 func incomplete(data []byte) string {
-	switch formatOf(data) {
+	switch FormatOf(data) {
 	case inspection.FormatJPEG:
 		// Some cameras pad to a block; stuffed bytes keep the mark itself out of the picture's data.
 		if !bytes.HasSuffix(bytes.TrimRight(data, "\x00"), []byte{0xFF, 0xD9}) {
@@ -148,7 +148,7 @@ func withoutPath(err error) error {
 
 // encoded is the image of a file's bytes. Width and height stay 0: the header inside the bytes rules.
 func encoded(data []byte) inspection.Image {
-	return inspection.Image{Format: formatOf(data), Data: inspection.NewBuffer(nil, data)}
+	return inspection.Image{Format: FormatOf(data), Data: inspection.NewBuffer(nil, data)}
 }
 
 func checkMaxBytes(n int64) (int64, error) {
