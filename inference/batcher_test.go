@@ -206,6 +206,24 @@ func TestBatchesAreFormedFromWhatIsQueued(t *testing.T) {
 	})
 }
 
+func TestOnACPUSamplesGoOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := startBatcher(BatcherConfig{Workers: 2, Queue: 100, MaxDelay: time.Second})
+		quiet(t, err)
+		s := &fakeSession{sizes: []int{1, 2, 4}, takes: 10 * time.Millisecond, device: CPU}
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() { quiet(t, b.Do(context.Background(), s, Order{}, &fakeTask{number: uint32(i + 1)})) })
+		}
+		wg.Wait()
+		if took := time.Since(start); len(s.ran) != 8 || took != 40*time.Millisecond {
+			t.Errorf("got %d runs in %v, want 8 on two workers in 40 ms", len(s.ran), took)
+		}
+		b.Close()
+	})
+}
+
 func TestHeavierClassGoesFirstAndQueuesAreApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := startBatcher(BatcherConfig{Workers: 1, Queue: 3})

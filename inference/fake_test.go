@@ -16,6 +16,7 @@ import (
 type fakeSession struct {
 	sizes    []int
 	takes    time.Duration
+	device   string
 	bad      func(number uint32) bool // the whole batch fails
 	explodes func(number uint32) bool // Run panics
 
@@ -29,7 +30,7 @@ type fakeSession struct {
 var errBad = errors.New("the device cannot bear this batch")
 
 func (s *fakeSession) BatchSizes() []int   { return s.sizes }
-func (s *fakeSession) Device() string      { return "fake" }
+func (s *fakeSession) Device() string      { return s.device }
 func (s *fakeSession) Fallbacks() []string { return nil }
 func (s *fakeSession) Close() error        { return nil }
 

@@ -16,13 +16,16 @@ type Runtime interface {
 	Open(ctx context.Context, m *models.Model, leases int) (Session, error)
 }
 
+// CPU is the device of a session that the caller's own thread runs.
+const CPU = "cpu"
+
 // Session is one loaded and warmed model. It may be shared by goroutines.
 type Session interface {
-	// BatchSizes returns the batch sizes that were warmed, ascending.
+	// BatchSizes returns the batch sizes that were warmed, ascending. The caller must not change it.
 	BatchSizes() []int
 	// Lease returns the tensors of one batch of a warmed size, the holder's alone until Release. It never waits.
 	Lease(size int) (Batch, error)
-	// Device says what runs the network: cpu, cuda:0, tensorrt:0, openvino:GPU.
+	// Device says what runs the network: CPU, cuda:0, tensorrt:0, openvino:GPU.
 	Device() string
 	// Fallbacks says, for each execution provider that was preferred and could not be used, which one and why.
 	Fallbacks() []string

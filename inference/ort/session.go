@@ -63,8 +63,8 @@ func newSession(ctx context.Context, m *models.Model, graph loadedGraph, p model
 	return s, nil
 }
 
-// warm runs a batch size until its tensors are as they will be: the first run shows the outputs' shapes, for what a graph
-// declares of them need not be so, and the second runs with all memory in place.
+// warm runs a batch size once, which lets the runtime lay out its memory for it and shows the outputs' real shapes: what a
+// graph declares of them need not be so. Then it makes ready the tensors that callers will lease.
 func (s *Session) warm(size int) error {
 	first, err := newTensors(s, size, nil)
 	if err != nil {
@@ -77,28 +77,20 @@ func (s *Session) warm(size int) error {
 		return err
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.shapes[size] = shapes
-	s.mu.Unlock()
-	for i := range s.keep {
+	for range s.keep {
 		t, err := newTensors(s, size, shapes)
 		if err != nil {
 			return err
 		}
-		s.mu.Lock()
 		s.free[size] = append(s.free[size], t)
-		s.mu.Unlock()
-		if i > 0 {
-			continue
-		}
-		if _, err := t.Run(); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
 // BatchSizes implements inference.Session.
-func (s *Session) BatchSizes() []int { return slices.Clone(s.manifest.BatchSizes) }
+func (s *Session) BatchSizes() []int { return s.manifest.BatchSizes }
 
 // Device implements inference.Session.
 func (s *Session) Device() string { return s.device }
