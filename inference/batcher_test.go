@@ -143,7 +143,7 @@ func (p plan) expected(c caller, err error) error {
 		errors.Is(err, inspection.ErrClosed) && p.closeAt > 0:
 		return nil
 	}
-	return fmt.Errorf("a %s one got %v", c.fate, err)
+	return fmt.Errorf("a %s one got another's fate: %w", c.fate, err)
 }
 
 func isPanic(err error) bool {

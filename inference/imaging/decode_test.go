@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"gocv.io/x/gocv"
+
 	"github.com/assay-vision/assay/inspection"
 )
 
@@ -77,6 +79,22 @@ func encodePNG(t testing.TB, im image.Image) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// encodeWith encodes a JPEG of a kind that Go's own encoder cannot write.
+func encodeWith(t testing.TB, im *image.Gray, flag, value int) []byte {
+	t.Helper()
+	m, err := gocv.NewMatFromBytes(im.Rect.Dy(), im.Rect.Dx(), gocv.MatTypeCV8UC1, im.Pix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	b, err := gocv.IMEncodeWithParams(gocv.JPEGFileExt, m, []int{flag, value})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	return bytes.Clone(b.GetBytes())
 }
 
 func jpegImage(data []byte) inspection.Image {
@@ -289,10 +307,12 @@ func TestDecodeHoldsToItsLimits(t *testing.T) {
 // samples are the pictures that the damage tests work on: synthetic ones, and a real pair where the data are.
 func samples(t *testing.T) map[string]inspection.Image {
 	out := map[string]inspection.Image{
-		"grey.jpg":   jpegImage(encodeJPEG(t, scene(320, 240), 85)),
-		"colour.jpg": jpegImage(encodeJPEG(t, colourScene(320, 240), 85)),
-		"grey.png":   pngImage(encodePNG(t, scene(320, 240))),
-		"colour.png": pngImage(encodePNG(t, colourScene(160, 120))),
+		"grey.jpg":        jpegImage(encodeJPEG(t, scene(320, 240), 85)),
+		"colour.jpg":      jpegImage(encodeJPEG(t, colourScene(320, 240), 85)),
+		"progressive.jpg": jpegImage(encodeWith(t, scene(320, 240), gocv.IMWriteJpegProgressive, 1)),
+		"restarts.jpg":    jpegImage(encodeWith(t, scene(320, 240), gocv.IMWriteJpegRstInterval, 4)),
+		"grey.png":        pngImage(encodePNG(t, scene(320, 240))),
+		"colour.png":      pngImage(encodePNG(t, colourScene(160, 120))),
 	}
 	dir := os.Getenv("INSPECTION_DATA")
 	if dir == "" {

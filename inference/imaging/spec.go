@@ -3,6 +3,7 @@ package imaging
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/assay-vision/assay/inspection"
 )
@@ -75,18 +76,24 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("%w: pad %v: give a pixel value, 0 to 255", inspection.ErrInvalid, s.Pad)
 	}
 	for c := range n {
-		a, b := s.affine(c)
-		if math.IsInf(float64(a), 0) || math.IsNaN(float64(a)) || math.IsInf(float64(b), 0) || math.IsNaN(float64(b)) || a == 0 {
-			return fmt.Errorf("%w: scale %v, mean %v, std %v: they give no usable pixel values", inspection.ErrInvalid, s.Scale, s.Mean[c], s.Std[c])
-		}
-		if s.Uint8 && (a != 1 || b != 0) {
-			return fmt.Errorf("%w: a uint8 input takes pixels as they are: leave scale, mean and std out", inspection.ErrInvalid)
+		if err := s.validateComponent(c); err != nil {
+			return err
 		}
 	}
-	for _, src := range s.Sources {
-		if s.Uint8 && src == FromDifference {
-			return fmt.Errorf("%w: a uint8 input cannot hold a difference, which may be negative: use float32", inspection.ErrInvalid)
-		}
+	if s.Uint8 && slices.Contains(s.Sources, FromDifference) {
+		return fmt.Errorf("%w: a uint8 input cannot hold a difference, which may be negative: use float32", inspection.ErrInvalid)
+	}
+	return nil
+}
+
+func (s Spec) validateComponent(c int) error {
+	a, b := s.affine(c)
+	sum := float64(a) + float64(b) // not finite where either is not
+	if a == 0 || math.IsInf(sum, 0) || math.IsNaN(sum) {
+		return fmt.Errorf("%w: scale %v, mean %v, std %v: they give no usable pixel values", inspection.ErrInvalid, s.Scale, s.Mean[c], s.Std[c])
+	}
+	if s.Uint8 && (a != 1 || b != 0) {
+		return fmt.Errorf("%w: a uint8 input takes pixels as they are: leave scale, mean and std out", inspection.ErrInvalid)
 	}
 	return nil
 }

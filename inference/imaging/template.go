@@ -28,7 +28,7 @@ func (w *Worker) NewTemplate(t inspection.Template, spec Spec, aligns bool) (*Te
 	out := &Template{key: t.Key}
 	if err := w.fillTemplate(out, t, spec, aligns); err != nil {
 		out.Close()
-		return nil, fmt.Errorf("%w: template %q (%s): %v", inspection.ErrInvalid, t.Key, t.Path, err)
+		return nil, fmt.Errorf("%w: template %q (%s): %v", inspection.ErrInvalid, t.Key, t.Path, err) //nolint:errorlint // err may be an ErrImage, which this must not be
 	}
 	return out, nil
 }

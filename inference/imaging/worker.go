@@ -105,8 +105,9 @@ func bayer(p inspection.PixelFormat) (gray, bgr gocv.ColorConversionCode, ok boo
 		return gocv.ColorBayerGRToGRAY, gocv.ColorBayerGRToBGR, true
 	case inspection.BayerBG8:
 		return gocv.ColorBayerRGToGRAY, gocv.ColorBayerRGToBGR, true
+	default:
+		return 0, 0, false
 	}
-	return 0, 0, false
 }
 
 func (w *Worker) decodeRaw(im inspection.Image, data []byte, channels int, dst *Picture) error {

@@ -42,8 +42,9 @@ func (m message) field(n uint64) message {
 		return map[uint64]message{5: tensorMessage, 6: graphMessage, 10: tensorMessage, 11: graphMessage, 22: sparseMessage, 23: sparseMessage}[n]
 	case sparseMessage:
 		return map[uint64]message{1: tensorMessage, 2: tensorMessage}[n]
+	default:
+		return other
 	}
-	return other
 }
 
 // Fields of a tensor that say that its data lie elsewhere.

@@ -79,7 +79,7 @@ func loadEnvironment(configured string) (path, version string, err error) {
 	}
 	onnx.SetSharedLibraryPath(path)
 	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
-		return "", "", fmt.Errorf("%w: ONNX Runtime %s in %s does not start: %v: %s", inspection.ErrUnavailable, version, path, err, remedy)
+		return "", "", fmt.Errorf("%w: ONNX Runtime %s in %s does not start: %w: %s", inspection.ErrUnavailable, version, path, err, remedy)
 	}
 	environment.path, environment.version = path, version
 	return path, version, nil
@@ -150,7 +150,7 @@ func (g loadedGraph) varies() map[string]bool {
 func inspect(graph []byte) (models.GraphInfo, error) {
 	inputs, outputs, err := onnx.GetInputOutputInfoWithONNXData(graph)
 	if err != nil {
-		return models.GraphInfo{}, fmt.Errorf("%w: ONNX Runtime cannot read the graph: %v: it is damaged, or needs a newer library", inspection.ErrInvalid, err)
+		return models.GraphInfo{}, fmt.Errorf("%w: ONNX Runtime cannot read the graph: %w: it is damaged, or needs a newer library", inspection.ErrInvalid, err)
 	}
 	return models.GraphInfo{Inputs: tensorInfos(inputs), Outputs: tensorInfos(outputs)}, nil
 }
@@ -203,7 +203,7 @@ func (r *Runtime) openOnFirst(ctx context.Context, m *models.Model, graph loaded
 			return nil, ctx.Err()
 		}
 		if p.Name == "cpu" { // which is always there: the model itself is at fault
-			return nil, fmt.Errorf("%w: ONNX Runtime cannot run the graph: %v", inspection.ErrInvalid, err)
+			return nil, fmt.Errorf("%w: ONNX Runtime cannot run the graph: %w", inspection.ErrInvalid, err)
 		}
 		fallbacks = append(fallbacks, fmt.Sprintf("%s: %v", device(p), err))
 		if r.config.RefuseFallback {
