@@ -14,6 +14,7 @@ import (
 
 	"gocv.io/x/gocv"
 
+	"github.com/assay-vision/assay/camera/synthetic"
 	"github.com/assay-vision/assay/inspection"
 )
 
@@ -158,6 +159,35 @@ func TestAlignFindsTheShiftOfRealBoards(t *testing.T) {
 		}
 		tpl.Close()
 	}
+}
+
+// Drawn boards know their own shift, to a sixteenth of a px, and have ragged edges and defects.
+func TestAlignFindsTheShiftOfDrawnBoards(t *testing.T) {
+	w, p := newTestWorker(t), newTestPicture(t)
+	worst := 0.0
+	for seed := range uint64(24) {
+		spec := synthetic.Default()
+		spec.Product, spec.Seed, spec.AlignPx = 1000+seed/4, 1000+seed, 16
+		pair, err := synthetic.Render(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tpl, err := w.NewTemplate(inspection.Template{Key: "top", Format: inspection.FormatPNG, Data: encodePNG(t, pair.Template)}, pairSpec, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Decode(jpegImage(encodeJPEG(t, pair.Test, 90)), Gray, p); err != nil {
+			t.Fatal(err)
+		}
+		s, ok, err := w.Align(tpl, p)
+		off := math.Hypot(s.X-pair.ShiftX, s.Y-pair.ShiftY)
+		if err != nil || !ok || off > 0.5 {
+			t.Errorf("board %d moved by (%.2f, %.2f): got (%.2f, %.2f), %v, %v, off by %.2f px", seed, pair.ShiftX, pair.ShiftY, s.X, s.Y, ok, err, off)
+		}
+		worst = max(worst, off)
+		tpl.Close()
+	}
+	t.Logf("off by at most %.3f px", worst)
 }
 
 func TestAlignOfNothing(t *testing.T) {
