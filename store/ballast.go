@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,41 +16,43 @@ type ballast struct {
 	path string
 	size int64
 
-	mu     sync.Mutex
-	thrown bool
+	mu   sync.Mutex
+	held bool
 }
 
 // take makes the file, where free bytes beyond reserve allow it. It costs a write of size once, and nothing when it is there.
 func (b *ballast) take(dir string, reserve int64) error {
-	b.mu.Lock()
-	there := !b.thrown
-	b.mu.Unlock()
-	if info, err := os.Stat(b.path); err == nil && info.Size() == b.size && there {
+	if b.isHeld() {
 		return nil
 	}
-	free, err := diskFree(dir)
-	if err != nil || free < 2*b.size+reserve {
-		return err
-	}
-	if err := writeSynced(b.path, make([]byte, b.size)); err != nil {
-		return err
+	if info, err := os.Stat(b.path); err != nil || info.Size() != b.size {
+		free, err := diskFree(dir)
+		if err != nil || free < 2*b.size+reserve {
+			return err
+		}
+		if err := writeSynced(b.path, make([]byte, b.size)); err != nil {
+			return err
+		}
 	}
 	b.mu.Lock()
-	b.thrown = false
+	b.held = true
 	b.mu.Unlock()
 	return nil
+}
+
+// isHeld reports whether the room is still taken. While it is not, it belongs to the database alone.
+func (b *ballast) isHeld() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held
 }
 
 // throw removes the file and reports whether that made room.
 func (b *ballast) throw() bool {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.thrown = true
-	info, err := os.Stat(b.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false
-	}
-	return os.Remove(b.path) == nil && info.Size() > 0
+	b.held = false
+	b.mu.Unlock()
+	return os.Remove(b.path) == nil
 }
 
 // mark marks images in their rows, and throws the ballast when the disk has no room for that.

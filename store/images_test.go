@@ -186,6 +186,13 @@ func TestImagesBackPressureShedsPassFirst(t *testing.T) {
 	if got := q.Bytes(); got != 4000 {
 		t.Errorf("got %d bytes on the account, want 4000", got)
 	}
+	full := store.NewQueueForTest(2000)
+	for _, p := range pictures[:3] {
+		full.Add(p) // PASS does not push PASS out
+	}
+	if got := full.Shed(); !equal(got, []uint64{3}) {
+		t.Errorf("a third PASS where two fit: shed %v, want itself", got)
+	}
 	empty := store.NewQueueForTest(5000)
 	empty.Add(big) // larger than the queue: alone it may pass
 	if got := empty.Waiting(); !equal(got, []uint64{9}) {
@@ -340,14 +347,15 @@ func TestImagesBudgetShedsWhatMattersLeastFirst(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond})
-	// 1, 2: failed, not reviewed. 3, 4: failed, reviewed. 5, 6: PASS. 7: simulated FAIL. Each older than the one before it.
+	// 1, 2: failed, not reviewed. 3, 4: failed, reviewed. 5, 6: PASS. 7: simulated FAIL. Each newer than the one before
+	// it, so that age alone would give them up from 1 to 7.
 	for seq := uint64(1); seq <= 7; seq++ {
 		v := inspection.Fail
 		if seq == 5 || seq == 6 {
 			v = inspection.Pass
 		}
 		im.Keep(withImage(t, s, seq, v, 1000, func(e *inspection.Entry) {
-			e.Received, e.Frame.Simulated = e.Received.Add(-time.Duration(seq)*time.Hour), seq == 7
+			e.Received, e.Frame.Simulated = e.Received.Add(time.Duration(seq)*time.Hour), seq == 7
 		}))
 		until(t, "image to be kept", func() bool { return state(t, s, seq) == inspection.ImageKept })
 	}
@@ -359,7 +367,7 @@ func TestImagesBudgetShedsWhatMattersLeastFirst(t *testing.T) {
 	if err := im.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for step, order := range []uint64{7, 6, 5, 4, 3, 2, 1} {
+	for step, order := range []uint64{5, 6, 7, 3, 4, 1, 2} {
 		reg := prometheus.NewRegistry()
 		im, err := store.NewImages(t.Context(), store.ImagesConfig{Budget: int64(6500 - 1000*step), RetainEvery: time.Hour}, s, slog.New(slog.DiscardHandler), reg)
 		if err != nil {

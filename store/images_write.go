@@ -119,6 +119,11 @@ func (g *group) give(p Picture, to inspection.ImageState, cause string) {
 func (g *group) put(p Picture) {
 	im := g.im
 	size := int64(p.Data.Len())
+	if !im.ballast.isHeld() { // what room there is, the database needs
+		g.give(p, inspection.ImageShed, causeDisk)
+		im.lookNow()
+		return
+	}
 	if im.cfg.MinFree > 0 {
 		if free, err := diskFree(im.dir); err == nil && free-size < im.cfg.MinFree {
 			g.give(p, inspection.ImageShed, causeMinFree)

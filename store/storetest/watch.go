@@ -114,7 +114,7 @@ func watchResumes(t *testing.T, s Store) {
 		t.Fatalf("cursor %q: %v", cursor, err)
 	}
 	for _, bad := range []string{strconv.Itoa(ahead + 1), "x", "-1"} {
-		if err := s.Watch(t.Context(), bad, inspection.Query{}, nil); !errors.Is(err, inspection.ErrInvalid) {
+		if _, _, err := collect(t.Context(), s, bad, inspection.Query{}, 1); !errors.Is(err, inspection.ErrInvalid) {
 			t.Errorf("cursor %q: got %v, want ErrInvalid", bad, err)
 		}
 	}
