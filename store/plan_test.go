@@ -76,7 +76,7 @@ func TestListsWalkAnIndex(t *testing.T) {
 
 func explain(t *testing.T, s *Store, query string, args []any) string {
 	t.Helper()
-	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...) //nolint:sqlclosecheck // each closes it
 	if err != nil {
 		t.Fatalf("explain %s: %v", query, err)
 	}

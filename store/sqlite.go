@@ -143,7 +143,7 @@ func (w *writer) transact(ctx context.Context, fn func(t *tx) error) (err error)
 		return fmt.Errorf("store: %w", inspection.ErrClosed)
 	}
 	t := &tx{w: w, ctx: context.WithoutCancel(ctx), tallies: map[tallyKey]tallySum{}}
-	if err := w.connect(t.ctx); err != nil {
+	if err := w.connect(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("connect to the database: %w", classify(err))
 	}
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
@@ -230,7 +230,7 @@ func (t *tx) stmt(query string) (*sql.Stmt, error) {
 }
 
 func (t *tx) exec(query string, args ...any) (sql.Result, error) {
-	s, err := t.stmt(query)
+	s, err := t.stmt(query) //nolint:sqlclosecheck // kept for the next time, the writer closes it
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +248,7 @@ func (t *tx) changed(query string, args ...any) (int64, error) {
 
 // QueryContext lets the readers of this package read what the transaction sees.
 func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := t.stmt(query)
+	s, err := t.stmt(query) //nolint:sqlclosecheck // kept for the next time, the writer closes it
 	if err != nil {
 		return nil, err
 	}

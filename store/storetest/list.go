@@ -37,15 +37,17 @@ func assorted(t *testing.T, s Store) []inspection.Entry {
 	return out
 }
 
-func filters(t *testing.T, s Store) {
-	entries := assorted(t, s)
+// filterCase is a query and what it must find, simulated results aside.
+type filterCase struct {
+	q    inspection.Query
+	want func(e inspection.Entry) bool
+}
+
+func filterCases() map[string]filterCase {
 	called := func(e inspection.Entry, class string) bool {
 		return slices.ContainsFunc(e.Judgement.Called(), func(d inspection.Defect) bool { return d.Class == class })
 	}
-	for name, c := range map[string]struct {
-		q    inspection.Query
-		want func(e inspection.Entry) bool
-	}{
+	return map[string]filterCase{
 		"all":         {inspection.Query{}, func(inspection.Entry) bool { return true }},
 		"serial":      {inspection.Query{Serial: "SN3"}, func(e inspection.Entry) bool { return e.Frame.Serial == "SN3" }},
 		"run":         {inspection.Query{RunID: "run-1"}, func(e inspection.Entry) bool { return e.Frame.RunID == "run-1" }},
@@ -91,7 +93,12 @@ func filters(t *testing.T, s Store) {
 					e.Judgement.Model.Name == "model-0" && e.Received.Before(epoch.Add(8*time.Second))
 			},
 		},
-	} {
+	}
+}
+
+func filters(t *testing.T, s Store) {
+	entries := assorted(t, s)
+	for name, c := range filterCases() {
 		for side, in := range map[inspection.SimulatedFilter]func(bool) bool{
 			inspection.SimulatedExclude: func(sim bool) bool { return !sim },
 			inspection.SimulatedOnly:    func(sim bool) bool { return sim },

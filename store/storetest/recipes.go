@@ -11,11 +11,12 @@ import (
 	"github.com/assay-vision/assay/inspection"
 )
 
+func picture(key, data string) inspection.Template {
+	sum := sha256.Sum256([]byte(data))
+	return inspection.Template{Key: key, Path: "templates/" + key + ".png", Format: inspection.FormatPNG, Data: []byte(data), Digest: hex.EncodeToString(sum[:])}
+}
+
 func recipeRevisions(t *testing.T, s Store) {
-	picture := func(key, data string) inspection.Template {
-		sum := sha256.Sum256([]byte(data))
-		return inspection.Template{Key: key, Path: "templates/" + key + ".png", Format: inspection.FormatPNG, Data: []byte(data), Digest: hex.EncodeToString(sum[:])}
-	}
 	first := []inspection.Template{picture("bottom", "same"), picture("top", "old")}
 	second := []inspection.Template{picture("bottom", "same"), picture("top", "new")}
 	for i, c := range []struct {
@@ -47,6 +48,11 @@ func recipeRevisions(t *testing.T, s Store) {
 			t.Errorf("revision %d: templates (-want +got):\n%s", revision, d)
 		}
 	}
+	recipeLists(t, s)
+}
+
+func recipeLists(t *testing.T, s Store) {
+	t.Helper()
 	list, err := s.RecipeRevisions(t.Context(), "board")
 	if err != nil || len(list) != 3 || list[0].Revision != 3 || list[2].Revision != 1 {
 		t.Errorf("list: got %+v, %v; want revisions 3, 2, 1", list, err)
