@@ -85,7 +85,7 @@ func ServerOptions(maxUpstream, maxMessage int) ([]grpc.ServerOption, error) {
 		grpc.MaxRecvMsgSize(maxUpstream),
 		experimental.BufferPool(pool),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connectionWindow),
-		grpc.ReadBufferSize(ioBuffer), grpc.WriteBufferSize(ioBuffer), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(ioBuffer), grpc.WriteBufferSize(ioBuffer),
 	}, nil
 }
 
@@ -99,6 +99,6 @@ func DialOptions() ([]grpc.DialOption, error) {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(NewCodec(0)), grpc.MaxCallRecvMsgSize(maxReply)),
 		experimental.WithBufferPool(pool),
-		grpc.WithReadBufferSize(ioBuffer), grpc.WithWriteBufferSize(ioBuffer), grpc.WithSharedWriteBuffer(true),
+		grpc.WithReadBufferSize(ioBuffer), grpc.WithWriteBufferSize(ioBuffer),
 	}, nil
 }

@@ -3,6 +3,7 @@ package proto_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -58,7 +59,7 @@ func (r *receiver) Inspect(stream grpc.BidiStreamingServer[assayv1.InspectReques
 }
 
 func ignoreEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err

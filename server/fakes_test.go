@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -365,7 +366,7 @@ func (c *camera) frame(seq uint64, image []byte, change ...func(*assayv1.FrameHe
 	}
 	msg := &assayv1.InspectRequest{Message: &assayv1.InspectRequest_Frame{Frame: &assayv1.Frame{Header: h}}}
 	err := c.SendMsg(&proto.Upstream{Msg: msg, Image: inspection.NewBuffer(nil, image)})
-	if err != nil && err != io.EOF { // EOF: the stream is over, recv says why
+	if err != nil && !errors.Is(err, io.EOF) { // EOF: the stream is over, recv says why
 		c.t.Fatalf("send frame %d: %v", seq, err)
 	}
 }

@@ -114,6 +114,7 @@ func imageHeader(h http.Header, id inspection.ResultID, info inspection.ImageInf
 		contentType, ending = "image/jpeg", "jpg"
 	case inspection.FormatPNG:
 		contentType, ending = "image/png", "png"
+	case inspection.FormatUnknown: // an image that could not be read, kept all the same
 	case inspection.FormatRaw:
 		h.Set("X-Image-Width", strconv.Itoa(info.Width))
 		h.Set("X-Image-Height", strconv.Itoa(info.Height))

@@ -20,8 +20,14 @@ import (
 	"github.com/assay-vision/assay/server"
 )
 
+// reply is what came beside the body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // get fetches a path of the HTTP side, with headers given as name, value.
-func (d *door) get(t *testing.T, path string, headers ...string) (*http.Response, string) {
+func (d *door) get(t *testing.T, path string, headers ...string) (reply, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(testContext(t), http.MethodGet, "http://"+d.HTTPAddr()+path, nil)
 	if err != nil {
@@ -40,7 +46,7 @@ func (d *door) get(t *testing.T, path string, headers ...string) (*http.Response
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(body)
+	return reply{resp.StatusCode, resp.Header}, string(body)
 }
 
 func TestProbes(t *testing.T) {
