@@ -98,6 +98,7 @@ func explain(t *testing.T, s *Store, query string, args []any) string {
 // recount says where the sums differ from the rows, and nothing where they agree.
 func recount(ctx context.Context, s *Store) (wrong string, err error) {
 	err = s.snapshot(ctx, func(q querier) error {
+		//nolint:sqlclosecheck // each closes it
 		rows, err := q.QueryContext(ctx, `
 			WITH counted AS (SELECT simulated, effective_verdict AS verdict, image_state, count(*) AS results, sum(image_size) AS bytes FROM results GROUP BY 1, 2, 3),
 			kept AS (SELECT simulated, verdict, image_state, results, bytes FROM tallies WHERE results <> 0 OR bytes <> 0)
