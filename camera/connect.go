@@ -10,6 +10,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/assay-vision/assay/inspection"
 )
 
 // run keeps the stream connected until it is closed.
@@ -59,6 +61,10 @@ func (s *Stream) connect() *link {
 	addrs := s.addresses()
 	for _, addr := range addrs {
 		l, err := s.dial(addr)
+		if err == nil && !s.ready(l) {
+			err = fmt.Errorf("connect to %s: recipe %s: %w", addr, s.cfg.Recipe, inspection.ErrNotReady)
+			l.close(err)
+		}
 		if err == nil {
 			return l
 		}
@@ -77,6 +83,24 @@ func (s *Stream) connect() *link {
 	s.log.Warn("no node can be reached; frames are kept and answered by the camera's own fallback", "error", s.lastErr, "kept", len(s.frames))
 	s.ring()
 	return nil
+}
+
+// ready reports whether a node will judge the stream's frames, or has been waited for long enough. A recipe that it does
+// not know will not become ready: the node records that.
+func (s *Stream) ready(l *link) bool {
+	warm := true
+	for _, r := range l.welcome.GetRecipes() {
+		warm = warm && (r.GetName() != s.cfg.Recipe || r.GetReady())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case warm:
+		return true
+	case s.unready.IsZero():
+		s.unready = time.Now()
+	}
+	return time.Since(s.unready) >= s.cfg.ReadyWait
 }
 
 // addresses returns the configured nodes, then the peers that a node named.
@@ -148,7 +172,7 @@ func (s *Stream) tend(l *link, found <-chan *link) (home *link) {
 func (s *Stream) begin(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.link, s.refused, s.lastErr = l, false, nil
+	s.link, s.refused, s.lastErr, s.unready = l, false, nil, time.Time{}
 	s.stats.Connects++
 	s.learn(l.welcome)
 	s.log.Info("connected", "node", l.welcome.GetNode(), "addr", l.addr, "credits", l.credits)
@@ -242,9 +266,12 @@ func (s *Stream) homeward(l *link) homeward {
 				timer.Stop()
 				return
 			}
-			if next, err := s.dial(s.cfg.Addrs[0]); err == nil {
+			next, err := s.dial(s.cfg.Addrs[0])
+			if err == nil && s.ready(next) {
 				found <- next
 				return
+			} else if err == nil {
+				next.close(inspection.ErrNotReady)
 			}
 		}
 	}()

@@ -30,6 +30,7 @@ type fakeNode struct {
 	budget  time.Duration                               // of the recipe "board", whose fallback is REVIEW
 	hello   func(*assayv1.Hello) error                  // nil: everyone is welcome
 	frame   func(c *call, h *assayv1.FrameHeader) error // nil: PASS, recorded; an error ends the stream
+	cold    func() bool                                 // the recipe's model is not warm yet; nil: it is
 	deaf    bool                                        // acknowledges no announcement and no drop
 
 	mu        sync.Mutex
@@ -137,7 +138,7 @@ func (n *fakeNode) take(c *call, msg *assayv1.InspectRequest, image string) erro
 		}
 		return c.send(&assayv1.InspectResponse{Message: &assayv1.InspectResponse_Welcome{Welcome: &assayv1.Welcome{
 			Node: n.addr, MaxMessageBytes: n.limit, Credits: n.credits, Peers: n.peers,
-			Recipes: []*assayv1.RecipeTerms{{Name: "board", Fallback: assayv1.Verdict_VERDICT_REVIEW, Budget: durationpb.New(n.budget), Ready: true}},
+			Recipes: []*assayv1.RecipeTerms{{Name: "board", Fallback: assayv1.Verdict_VERDICT_REVIEW, Budget: durationpb.New(n.budget), Ready: n.cold == nil || !n.cold()}},
 		}}})
 	case *assayv1.InspectRequest_Frame:
 		n.mu.Lock()

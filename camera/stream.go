@@ -35,8 +35,9 @@ type Stream struct {
 	link    *link // nil while there is no connection
 	terms   map[string]terms
 	peers   []string
-	refused bool  // every address of the last round said no in a way that waiting does not mend
-	lastErr error // of the last connection
+	refused bool      // every address of the last round said no in a way that waiting does not mend
+	lastErr error     // of the last connection
+	unready time.Time // since when nodes were passed over because their model is not warm; zero: none was
 	stats   Stats
 }
 

@@ -443,6 +443,37 @@ func TestFramesInTimeGoFirst(t *testing.T) {
 	}
 }
 
+// A node that would only fall back is passed over, for a warm one, for its own warm-up, but not for ever.
+func TestColdNode(t *testing.T) {
+	cold := func(n *fakeNode) { n.cold = func() bool { return true } }
+	t.Run("another is warm", func(t *testing.T) {
+		home, other := newNode(t, cold), newNode(t, nil)
+		s := connected(t, testStream(t, func(c *StreamConfig) { c.HomeRetry = 2 * time.Millisecond }, home.addr, other.addr))
+		for range 20 {
+			settled(t, send(t, s, picture("a")))
+		}
+		eventually(t, "a look at home", func() bool { home.mu.Lock(); defer home.mu.Unlock(); return len(home.hellos) > 2 })
+		if len(home.deliveries()) != 0 {
+			t.Errorf("%d frames for the cold node, want none", len(home.deliveries()))
+		}
+	})
+	t.Run("it warms up", func(t *testing.T) {
+		var hellos atomic.Int32
+		node := newNode(t, func(n *fakeNode) { n.cold = func() bool { return hellos.Add(1) <= 3 } })
+		s := testStream(t, nil, node.addr)
+		if o := settled(t, send(t, s, picture("a"))); o.Verdict != inspection.Pass || o.Sends != 1 || hellos.Load() != 4 {
+			t.Errorf("outcome %+v after %d hellos, want PASS, sent once, at the fourth", o, hellos.Load())
+		}
+	})
+	t.Run("it stays cold", func(t *testing.T) {
+		node := newNode(t, cold)
+		s := testStream(t, func(c *StreamConfig) { c.ReadyWait = 10 * time.Millisecond }, node.addr)
+		if o := settled(t, send(t, s, picture("a"))); !o.Recorded {
+			t.Errorf("outcome %+v, want recorded: nothing is withheld for ever", o)
+		}
+	})
+}
+
 func TestSilentNodeIsLeft(t *testing.T) {
 	var frames atomic.Int32
 	node := newNode(t, func(n *fakeNode) {

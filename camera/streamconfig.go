@@ -44,6 +44,9 @@ type StreamConfig struct {
 	// BackoffMin and BackoffMax bound the wait between two rounds over all addresses, which doubles and is drawn at
 	// random from its upper half.
 	BackoffMin, BackoffMax time.Duration
+	// ReadyWait is how long nodes whose model for Recipe is not warm yet are passed over, as after a start: they would
+	// answer with the fallback at once. After that any node will do. 0: at once.
+	ReadyWait time.Duration
 	// Stall is how long after its deadline a frame may be without an answer before the connection is taken for dead.
 	Stall time.Duration
 	// HomeRetry is how often home is tried while another node serves. 0: never.
@@ -62,7 +65,7 @@ func DefaultStream() StreamConfig {
 		MaxFrames: 256, MaxBytes: 512 << 20,
 		Budget: 2 * time.Second, Margin: 5 * time.Millisecond,
 		ConnectTimeout: 3 * time.Second, BackoffMin: 100 * time.Millisecond, BackoffMax: 5 * time.Second,
-		Stall: 15 * time.Second, HomeRetry: 15 * time.Second,
+		ReadyWait: 10 * time.Second, Stall: 15 * time.Second, HomeRetry: 15 * time.Second,
 		ResendMin: 200 * time.Millisecond, ResendMax: 10 * time.Second,
 	}
 }
@@ -96,6 +99,6 @@ func (c StreamConfig) Validate() error {
 	require(c.Stall > 0, "Stall is %v: give a time above 0", c.Stall)
 	require(c.BackoffMin > 0 && c.BackoffMax >= c.BackoffMin, "BackoffMin %v and BackoffMax %v: give times above 0 in this order", c.BackoffMin, c.BackoffMax)
 	require(c.ResendMin > 0 && c.ResendMax >= c.ResendMin, "ResendMin %v and ResendMax %v: give times above 0 in this order", c.ResendMin, c.ResendMax)
-	require(c.Budget >= 0 && c.Margin >= 0 && c.HomeRetry >= 0, "Budget %v, Margin %v and HomeRetry %v: none may be negative", c.Budget, c.Margin, c.HomeRetry)
+	require(c.Budget >= 0 && c.Margin >= 0 && c.HomeRetry >= 0 && c.ReadyWait >= 0, "Budget %v, Margin %v, HomeRetry %v and ReadyWait %v: none may be negative", c.Budget, c.Margin, c.HomeRetry, c.ReadyWait)
 	return errors.Join(errs...)
 }
