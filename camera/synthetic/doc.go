@@ -14,5 +14,6 @@
 // into the master, each accepted only if it does to the copper what its class says (an open splits a
 // conductor, a short joins two), and a second scan is the tested picture. Memory and time are linear in the area.
 //
-// It must not know models, recipes, the wire or a server: it draws, others send and judge.
+// It must not know models, the wire or a server: it draws, others send and judge. Of recipes it knows one text, which it writes beside
+// its templates so that there is something to judge its boards by.
 package synthetic
