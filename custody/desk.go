@@ -201,6 +201,8 @@ func (d *Desk) answered(job inspection.Job, a inspection.Answer) {
 	}
 	if a.Repeated {
 		d.m.repeats.Inc()
+	} else {
+		d.m.answerTime.Observe(time.Since(job.Received).Seconds())
 	}
 	if !job.Deadline.IsZero() && time.Now().After(job.Deadline) {
 		d.m.misses.Inc()

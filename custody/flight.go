@@ -149,7 +149,7 @@ func (d *Desk) judgeAndRecord(f *flight, rec inspection.Result) {
 		return
 	}
 	rec.Judgements[len(rec.Judgements)-1].Timings.Commit = took
-	d.m.count(j)
+	d.m.count(j, frame.Simulated)
 	if info.State == inspection.ImagePending {
 		d.images.Keep(Picture{
 			ID: frame.Key.ID(), Key: frame.Key, Received: received, Verdict: effect.Verdict,
@@ -223,7 +223,7 @@ func (d *Desk) giveUp(f *flight, err error) {
 		}
 		d.remember(f.job.Frame.Key, told...)
 	}
-	d.m.count(d.fallback(f.job, inspection.ReasonNotRecorded, ""))
+	d.m.count(d.fallback(f.job, inspection.ReasonNotRecorded, ""), f.job.Frame.Simulated)
 	d.close(f)
 }
 

@@ -19,6 +19,7 @@ type reply struct {
 // answer will come there.
 func (d *Desk) judge(f *flight) (j inspection.Judgement, late <-chan reply) {
 	received := time.Since(f.job.Received)
+	d.m.receiveTime.Observe(received.Seconds())
 	defer func() {
 		j.Role = inspection.RolePrimary
 		if j.Timings.Receive == 0 {
