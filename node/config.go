@@ -1,7 +1,10 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -106,11 +109,11 @@ func Default() Config {
 func (c Config) Validate() error {
 	var p problems
 	p.require(c.Node.DataDir != "", "node.data_dir", "is empty: name a directory on a local disk")
-	p.require(c.Listen.GRPC != "", "listen.grpc", "is empty: give host:port, such as 127.0.0.1:7070")
-	p.require(c.Listen.HTTP != "", "listen.http", "is empty: give host:port, such as 127.0.0.1:7071")
+	p.require(isHostPort(c.Listen.GRPC), "listen.grpc", "%q is not host:port: write it like 127.0.0.1:7070", c.Listen.GRPC)
+	p.require(isHostPort(c.Listen.HTTP), "listen.http", "%q is not host:port: write it like 127.0.0.1:7071", c.Listen.HTTP)
 	p.require(c.Limits.FrameBytes >= 1<<10 && c.Limits.FrameBytes <= 1<<30, "limits.frame_bytes", "%v: give 1KiB to 1GiB", c.Limits.FrameBytes)
 	p.require(c.Limits.FramePixels > 0, "limits.frame_pixels", "%d: give at least 1", c.Limits.FramePixels)
-	p.require(c.Limits.StreamCredits > 0, "limits.stream_credits", "%d: give at least 1", c.Limits.StreamCredits)
+	p.require(c.Limits.StreamCredits > 0 && c.Limits.StreamCredits <= 1<<16, "limits.stream_credits", "%d: give 1 to 65536", c.Limits.StreamCredits)
 	p.require(c.Limits.InFlightBytes >= c.Limits.FrameBytes, "limits.in_flight_bytes", "%v is less than limits.frame_bytes %v: one frame must fit", c.Limits.InFlightBytes, c.Limits.FrameBytes)
 	p.require(c.Limits.Streams > 0, "limits.streams", "%d: give at least 1", c.Limits.Streams)
 	p.require(c.Models.OnMissingProvider == "fallback" || c.Models.OnMissingProvider == "refuse", "models.on_missing_provider", "%q: give fallback or refuse", c.Models.OnMissingProvider)
@@ -125,6 +128,35 @@ func (c Config) Validate() error {
 	p.require(c.Images.PassDays >= 0 && c.Images.Days >= 0, "images.days", "and pass_days must not be negative")
 	p.require(logLevels[c.Log.Level] != nil, "log.level", "%q: give debug, info, warn or error", c.Log.Level)
 	p.require(c.Log.Format == "text" || c.Log.Format == "json", "log.format", "%q: give text or json", c.Log.Format)
+	return p.err()
+}
+
+func isHostPort(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	return err == nil && port != ""
+}
+
+// checkDirs names each directory that is configured and not there. They are looked at before anything is opened, so that
+// a slip of the pen leaves no data directory behind.
+func (c Config) checkDirs() error {
+	var p problems
+	for _, d := range [...]struct{ key, dir, remedy string }{
+		{"models.dir", c.Models.Dir, "name the model repository, or leave the key out to use the models that ship"},
+		{"recipes.dir", c.Recipes.Dir, "make it, or name the directory that holds the recipe files"},
+	} {
+		if d.dir == "" {
+			continue
+		}
+		info, err := os.Stat(d.dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			p.require(false, d.key, "%s does not exist: %s", d.dir, d.remedy)
+		case err != nil:
+			p.require(false, d.key, "cannot be looked at: %v: %s", err, d.remedy)
+		default:
+			p.require(info.IsDir(), d.key, "%s is no directory: %s", d.dir, d.remedy)
+		}
+	}
 	return p.err()
 }
 

@@ -49,11 +49,14 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (*No
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if err := cfg.checkDirs(); err != nil {
+		return nil, err
+	}
 	n := &Node{cfg: cfg, version: version, log: log, reg: prometheus.NewRegistry()}
 	n.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, open := range []func(context.Context) error{n.openStore, n.openEngine, n.openDesk, n.openServer} {
 		if err := open(ctx); err != nil {
-			return nil, errors.Join(err, n.Close(ctx))
+			return nil, errors.Join(err, n.Close(context.WithoutCancel(ctx))) // ctx may be why it failed
 		}
 	}
 	return n, nil
@@ -147,7 +150,8 @@ func (n *Node) GRPCAddr() string { return n.server.GRPCAddr() }
 // HTTPAddr returns the address of probes, metrics and images.
 func (n *Node) HTTPAddr() string { return n.server.HTTPAddr() }
 
-// Run serves until ctx ends, or a listener fails. It loads the recipes and follows their files meanwhile.
+// Run serves until ctx ends, or a listener fails. It loads the recipes and follows their files meanwhile. It is called once,
+// and has returned before Close is called.
 func (n *Node) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup

@@ -17,9 +17,9 @@ import (
 // Status implements server.Status.
 func (n *Node) Status(ctx context.Context) server.NodeStatus {
 	s := server.NodeStatus{
-		Version:  n.version,
-		Reasons:  n.catalog.unready(),
-		Warnings: n.catalog.warnings(),
+		Version:   n.version,
+		Reasons:   n.catalog.unready(),
+		Warnings:  n.catalog.warnings(),
 		Libraries: map[string]string{"onnxruntime": n.runtime.Version()},
 	}
 	maps.Copy(s.Libraries, imaging.Versions())
@@ -60,11 +60,10 @@ func (n *Node) storage(ctx context.Context) (server.Storage, error) {
 	for _, count := range st.Results {
 		s.Results += uint64(count)
 	}
-	s.Results += uint64(st.Simulated)
 	return s, nil
 }
 
-// frames reads what the desk counted, so that status and /metrics never disagree.
+// frames reads what the desk counted of the line's frames, so that status and /metrics never disagree.
 func (n *Node) frames() (byVerdict map[string]uint64, misses uint64) {
 	byVerdict = map[string]uint64{}
 	families, err := n.reg.Gather()
@@ -75,6 +74,9 @@ func (n *Node) frames() (byVerdict map[string]uint64, misses uint64) {
 		switch f.GetName() {
 		case "assay_custody_frames_total":
 			for _, m := range f.GetMetric() {
+				if label(m, "simulated") == "true" {
+					continue
+				}
 				byVerdict[strings.ToLower(label(m, "verdict"))] += uint64(m.GetCounter().GetValue())
 			}
 		case "assay_custody_deadline_misses_total":
