@@ -34,6 +34,10 @@ install_debian_packages() {
     status=$(dpkg-query -W -f='${db:Status-Status} ' "$package" 2>/dev/null) || true
     [[ " $status" == *" installed "* ]] || missing+=("$package")
   done
+  # Debian's python3 comes without it, and a test runs the Python camera client in a virtual environment.
+  if command -v python3 >/dev/null && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    missing+=(python3-venv)
+  fi
   [ ${#missing[@]} -gt 0 ] || return 0
 
   local as_root=()

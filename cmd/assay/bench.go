@@ -29,7 +29,7 @@ func (a *app) benchCommand() *cobra.Command {
 			"each stream sends as fast as the node gives credits, which finds the highest rate. With --rate frames are due at fixed\n" +
 			"times, all streams together, and the time counts from when a frame was due, also if the node was behind.\n\n" +
 			"Exit status: 0 every frame was judged by the model and recorded, 3 not so, 1 an error, 2 wrong usage.",
-		Args: cobra.MaximumNArgs(1),
+		Args: args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if streams < 1 || seconds <= 0 || src.rate < 0 {
 				return fmt.Errorf("%w: --streams must be at least 1, --seconds above 0, --rate not negative", errUsage)

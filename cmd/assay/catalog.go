@@ -14,7 +14,7 @@ func (a *app) modelsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "models [name[@version]]",
 		Short: "Show the node's models and where each stands, or one with its manifest",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := a.dial()
 			if err != nil {
@@ -78,7 +78,7 @@ func (a *app) recipesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "recipes [name]",
 		Short: "Show the node's recipes at their current revision, or one with its text",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := a.dial()
 			if err != nil {

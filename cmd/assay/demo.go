@@ -46,7 +46,7 @@ func (a *app) demoCommand() *cobra.Command {
 			"defects, and show each verdict and how much of the truth was found. Then say where to look next, and keep the node\n" +
 			"up until Ctrl-C, or for --stay seconds (DEMO_SECONDS); where there is no terminal it ends at once.\n\n" +
 			"Exit status: 0 all frames judged and at least 80 % of the defects found, 3 not so, 1 an error.",
-		Args: cobra.NoArgs,
+		Args: args(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if text := os.Getenv("DEMO_SECONDS"); text != "" && !cmd.Flags().Changed("stay") {
 				seconds, err := strconv.ParseFloat(text, 64)
@@ -81,7 +81,11 @@ func (a *app) demo(ctx context.Context, dir string, boards int, stay float64) er
 	if err := writeDemoRecipe(filepath.Join(dir, "recipes"), source.Series()); err != nil {
 		return err
 	}
-	node, err := startNode(ctx, dir)
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find assayd: %w", err)
+	}
+	node, err := startNode(ctx, filepath.Join(filepath.Dir(self), "assayd"), dir)
 	if err != nil {
 		return err
 	}
@@ -109,15 +113,10 @@ type childNode struct {
 	grpc, http string
 }
 
-// startNode starts the assayd beside this program on free ports and waits until it can judge.
-func startNode(ctx context.Context, dir string) (*childNode, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find assayd: %w", err)
-	}
-	program := filepath.Join(filepath.Dir(self), "assayd")
+// startNode starts an assayd on free ports and waits until it can judge.
+func startNode(ctx context.Context, program, dir string) (*childNode, error) {
 	if _, err := os.Stat(program); err != nil {
-		return nil, fmt.Errorf("there is no assayd beside this program: run 'make build' first: %w", err)
+		return nil, fmt.Errorf("there is no assayd: run 'make build' first: %w", err)
 	}
 	ports, err := freeAddrs(2)
 	if err != nil {
@@ -205,12 +204,12 @@ func (a *app) demoStream(ctx context.Context, source *synthetic.Source) (notWell
 	sum := newTally()
 	var truths []eval.Truth
 	var found []eval.Detection
-	var rows []string
+	rows := make([]string, source.Len())
 	bar := progress(source.Len(), "boards")
 	err = s.Run(ctx, source, func(_ camera.Shot, o camera.Outcome) error {
 		_ = bar.Add(1)
 		sum.add(o)
-		image := len(rows)
+		image := int(o.Frame.Key.Seq) - 1
 		truth, _ := source.Truth(o.Frame.Serial)
 		names := make([]string, len(truth))
 		for i, d := range truth {
@@ -225,7 +224,7 @@ func (a *app) demoStream(ctx context.Context, source *synthetic.Source) (notWell
 				found = append(found, eval.Detection{Image: image, Class: d.Class, Score: d.Score, Box: d.Box, Called: true})
 			}
 		}
-		rows = append(rows, strings.Join([]string{o.Frame.Serial, o.Verdict.String(), milliseconds(o.Latency), called, countNames(names)}, "\t"))
+		rows[image] = strings.Join([]string{o.Frame.Serial, o.Verdict.String(), milliseconds(o.Latency), called, countNames(names)}, "\t")
 		return nil
 	})
 	_ = bar.Finish()

@@ -31,7 +31,7 @@ func (a *app) evalCommand() *cobra.Command {
 			"at the recipe's own thresholds. File names are relative to the set's folder; an image may name its template in\n" +
 			"\"reference\". The recipe must keep candidates down to --report-at (its report_at).\n\n" +
 			"Exit status: 0 every picture was judged by the model, 3 not so, 1 an error, 2 wrong usage.",
-		Args: exactArgs(1, "the set's JSON file"),
+		Args: args(1, 1, "the set's JSON file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cam.recipe == "" {
 				return fmt.Errorf("%w: --recipe is required", errUsage)

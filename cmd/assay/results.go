@@ -86,7 +86,7 @@ func (a *app) resultsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "results [id]",
 		Short: "Show recorded results: the newest, one by its id, or new ones as they come (--watch)",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := a.dial()
 			if err != nil {
@@ -257,6 +257,13 @@ func (a *app) describeResult(r *assayv1.Result) error {
 		t := j.GetTimings()
 		fmt.Fprintf(a.out, "  ms: receive %s, queue %s, decode %s, input %s, infer %s, output %s, commit %s\n", milliseconds(t.GetReceive().AsDuration()), milliseconds(t.GetQueue().AsDuration()), milliseconds(t.GetDecode().AsDuration()),
 			milliseconds(t.GetComputeInput().AsDuration()), milliseconds(t.GetComputeInfer().AsDuration()), milliseconds(t.GetComputeOutput().AsDuration()), milliseconds(t.GetCommit().AsDuration()))
+		if f := j.GetFacts(); f != nil {
+			fmt.Fprintf(a.out, "  picture: %dx%d px, mean %.1f, contrast %.1f, sharpness %.1f", f.GetWidth(), f.GetHeight(), f.GetMean(), f.GetContrast(), f.GetSharpness())
+			if f.GetAligned() {
+				fmt.Fprintf(a.out, ", shifted by %.2f, %.2f px", f.GetShiftX(), f.GetShiftY())
+			}
+			fmt.Fprintln(a.out)
+		}
 		if err := a.defectTable(j.GetDefects()); err != nil {
 			return err
 		}

@@ -43,6 +43,13 @@ func newRoot() *cobra.Command {
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%w: unknown command %q", errUsage, args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&a.addr, "addr", "127.0.0.1:7070", "the node's gRPC address")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line, for scripts")
@@ -52,9 +59,10 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-func exactArgs(n int, what string) cobra.PositionalArgs {
+// args wants between least and most arguments; what says which.
+func args(least, most int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) != n {
+		if len(args) < least || len(args) > most {
 			return fmt.Errorf("%w: %d arguments given, want %s", errUsage, len(args), what)
 		}
 		return nil

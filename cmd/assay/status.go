@@ -17,7 +17,7 @@ func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show how the node is: ready or why not, storage and days left, frames so far",
-		Args:  cobra.NoArgs,
+		Args:  args(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conn, err := a.dial()
 			if err != nil {
@@ -67,6 +67,9 @@ func (a *app) describeStatus(s *assayv1.GetStatusResponse) error {
 		fmt.Fprintf(w, "days left\t%s\n", days)
 		fmt.Fprintf(w, "libraries\t%s\n", counts(s.GetLibraries()))
 	})
+	for _, reason := range s.GetReasons() {
+		fmt.Fprintln(a.out, "NOT READY:", reason)
+	}
 	for _, warning := range s.GetWarnings() {
 		fmt.Fprintln(a.out, "WARNING:", warning)
 	}

@@ -80,7 +80,7 @@ func (a *app) streamCommand() *cobra.Command {
 			"folder that another program writes into (--watch), a film (--video) or rendered boards (--boards). Each frame is kept\n" +
 			"and sent again, to any of the nodes, until one has it on disk.\n\n" +
 			"Exit status: 0 every frame was judged by the model and recorded, 3 not so, 1 an error, 2 wrong usage.",
-		Args: cobra.MaximumNArgs(1),
+		Args: args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			source, err := src.open(args)
 			if err != nil {
