@@ -124,7 +124,7 @@ func (a *app) bench(ctx context.Context, cam cameraFlags, shots []camera.Shot, s
 				sum.add(o)
 				return nil
 			})
-			return errors.Join(err, closeStream(s, 10*time.Second))
+			return errors.Join(err, closeStream(ctx, s, 10*time.Second))
 		})
 	}
 	err := group.Wait()

@@ -58,15 +58,15 @@ func (a *app) open(ctx context.Context, flags cameraFlags, tune func(*camera.Str
 	first, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := s.Connect(first); err != nil {
-		_ = closeStream(s, 0)
+		_ = closeStream(ctx, s, 0)
 		return nil, fmt.Errorf("no node takes frames at %s: start one with 'assayd', or name another with --addr: %w", strings.Join(cfg.Addrs, ", "), err)
 	}
 	return s, nil
 }
 
 // closeStream ends a stream, waiting at most so long for what is not recorded yet.
-func closeStream(s *camera.Stream, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
+func closeStream(ctx context.Context, s *camera.Stream, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait) // an interrupt ends the sending, not the recording
 	defer cancel()
 	return s.Close(ctx)
 }

@@ -146,7 +146,7 @@ func (n *childNode) ready(ctx context.Context) error {
 	}
 	defer conn.Close()
 	deadline := time.After(2 * time.Minute)
-	last := errors.New("it does not answer")
+	var last error
 	for {
 		ask, cancel := context.WithTimeout(ctx, time.Second)
 		s, err := assayv1.NewNodeServiceClient(conn).GetStatus(ask, &assayv1.GetStatusRequest{})
@@ -183,13 +183,19 @@ func (n *childNode) stop() {
 
 // freeAddrs returns loopback addresses whose ports were free a moment ago.
 func freeAddrs(n int) ([]string, error) {
+	var open []net.Listener // until all are known, so that they differ
+	defer func() {
+		for _, l := range open {
+			_ = l.Close()
+		}
+	}()
 	var addrs []string
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer l.Close() // after all are known, so that they differ
+		open = append(open, l)
 		addrs = append(addrs, l.Addr().String())
 	}
 	return addrs, nil
@@ -228,7 +234,7 @@ func (a *app) demoStream(ctx context.Context, source *synthetic.Source) (notWell
 		return nil
 	})
 	_ = bar.Finish()
-	if err := errors.Join(err, closeStream(s, 10*time.Second)); err != nil {
+	if err := errors.Join(err, closeStream(ctx, s, 10*time.Second)); err != nil {
 		return nil, err
 	}
 	sum.finish()

@@ -54,7 +54,7 @@ func (a *app) evalCommand() *cobra.Command {
 				return err
 			}
 			sent, sum, err := a.sendSet(ctx, s, set, filepath.Dir(args[0]), wait)
-			if err := errors.Join(err, closeStream(s, 30*time.Second)); err != nil {
+			if err := errors.Join(err, closeStream(ctx, s, 30*time.Second)); err != nil {
 				return err
 			}
 			detections, err := a.readDetections(ctx, assayv1.NewResultServiceClient(conn), s.Session(), sent, reportAt)

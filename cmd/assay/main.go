@@ -23,7 +23,7 @@ func main() {
 // run returns the exit status: 0 all well, 1 an error, 2 wrong usage, 3 ran to the end but not all is well (a frame
 // without a recorded model verdict, an agreement that is too low).
 func run(ctx context.Context, args []string) int {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // cobra hands each command its context
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var bad *notWell

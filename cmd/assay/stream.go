@@ -175,7 +175,7 @@ func (a *app) stream(ctx context.Context, s *camera.Stream, src stamped, quiet b
 	})
 	_ = bar.Finish()
 	interrupted := errors.Is(err, context.Canceled)
-	err = errors.Join(err, closeStream(s, 10*time.Second))
+	err = errors.Join(err, closeStream(ctx, s, 10*time.Second))
 	sum.finish()
 	if a.json {
 		if jsonErr := a.printJSON(map[string]any{"summary": sum}); jsonErr != nil {

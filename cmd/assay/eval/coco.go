@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/assay-vision/assay/inspection"
 )
@@ -71,46 +70,69 @@ func parseCOCO(r io.Reader) (Set, error) {
 		return Set{}, fmt.Errorf("not a COCO file: %w", err)
 	}
 	var set Set
-	if len(file.Images) == 0 {
-		return set, errors.New("images is empty: a COCO file lists its pictures there")
+	categories, err := file.categories(&set)
+	if err != nil {
+		return Set{}, err
 	}
+	images, err := file.images(&set)
+	if err != nil {
+		return Set{}, err
+	}
+	return set, file.truths(&set, categories, images)
+}
+
+// categories adds the classes and returns their names by id.
+func (file cocoFile) categories(set *Set) (map[int64]string, error) {
 	if len(file.Categories) == 0 {
-		return set, errors.New("categories is empty: a COCO file lists its classes there")
+		return nil, errors.New("categories is empty: a COCO file lists its classes there")
 	}
-	categories := map[int64]string{}
+	byID := map[int64]string{}
 	names := map[string]bool{}
 	for i, c := range file.Categories {
-		if _, twice := categories[c.ID]; twice || c.Name == "" || names[c.Name] {
-			return set, fmt.Errorf("categories[%d]: id %d, name %q: ids and names must be there once each", i, c.ID, c.Name)
+		if _, twice := byID[c.ID]; twice || c.Name == "" || names[c.Name] {
+			return nil, fmt.Errorf("categories[%d]: id %d, name %q: ids and names must be there once each", i, c.ID, c.Name)
 		}
-		categories[c.ID], names[c.Name] = c.Name, true
+		byID[c.ID], names[c.Name] = c.Name, true
 		set.Classes = append(set.Classes, c.Name)
 	}
-	images := map[int64]int{}
+	return byID, nil
+}
+
+// images adds the pictures and returns their places by id.
+func (file cocoFile) images(set *Set) (map[int64]int, error) {
+	if len(file.Images) == 0 {
+		return nil, errors.New("images is empty: a COCO file lists its pictures there")
+	}
+	byID := map[int64]int{}
 	for i, im := range file.Images {
-		if _, twice := images[im.ID]; twice {
-			return set, fmt.Errorf("images[%d]: id %d stands twice", i, im.ID)
+		if _, twice := byID[im.ID]; twice {
+			return nil, fmt.Errorf("images[%d]: id %d stands twice", i, im.ID)
 		}
-		if im.File == "" || filepath.IsAbs(im.File) || strings.HasPrefix(filepath.Clean(im.File), "..") {
-			return set, fmt.Errorf("images[%d]: file_name %q: name a file below the set's own folder", i, im.File)
+		if !filepath.IsLocal(im.File) {
+			return nil, fmt.Errorf("images[%d]: file_name %q: name a file below the set's own folder", i, im.File)
 		}
-		images[im.ID] = i
+		byID[im.ID] = i
 		set.Images = append(set.Images, Image{File: im.File, Width: im.Width, Height: im.Height, Reference: im.Reference, View: im.View})
 	}
+	return byID, nil
+}
+
+// truths adds the annotated boxes.
+func (file cocoFile) truths(set *Set, categories map[int64]string, images map[int64]int) error {
 	for i, a := range file.Annotations {
 		image, ok := images[a.Image]
 		if !ok {
-			return set, fmt.Errorf("annotations[%d]: image_id %d is none of the images", i, a.Image)
+			return fmt.Errorf("annotations[%d]: image_id %d is none of the images", i, a.Image)
 		}
 		class, ok := categories[a.Category]
 		if !ok {
-			return set, fmt.Errorf("annotations[%d]: category_id %d is none of the categories", i, a.Category)
+			return fmt.Errorf("annotations[%d]: category_id %d is none of the categories", i, a.Category)
 		}
 		if len(a.Box) != 4 || !(a.Box[2] > 0) || !(a.Box[3] > 0) {
-			return set, fmt.Errorf("annotations[%d]: bbox %v: give [x, y, width, height] with a size above 0", i, a.Box)
+			return fmt.Errorf("annotations[%d]: bbox %v: give [x, y, width, height] with a size above 0", i, a.Box)
 		}
 		box := inspection.Box{X1: a.Box[0], Y1: a.Box[1], X2: a.Box[0] + a.Box[2], Y2: a.Box[1] + a.Box[3]}
 		set.Truths = append(set.Truths, Truth{Image: image, Class: class, Box: box, Crowd: a.Crowd != 0})
 	}
-	return set, nil
+	return nil
 }
