@@ -848,7 +848,7 @@ func (x *Announced) GetSimulated() bool {
 type Dropped struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	FirstSeq uint64                 `protobuf:"varint,1,opt,name=first_seq,json=firstSeq,proto3" json:"first_seq,omitempty"`
-	// Inclusive.
+	// Inclusive; at most 10000 frames a message.
 	LastSeq       uint64                 `protobuf:"varint,2,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	Simulated     bool                   `protobuf:"varint,4,opt,name=simulated,proto3" json:"simulated,omitempty"`
