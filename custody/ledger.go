@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"container/list"
 	"sync"
 
 	"github.com/assay-vision/assay/inspection"
@@ -12,12 +13,18 @@ import (
 type ledger struct {
 	mu    sync.Mutex
 	limit int
-	told  map[inspection.FrameKey]inspection.Announcement
-	order []inspection.FrameKey // as added; may name keys that were taken
+	order *list.List // of *debt, the oldest first
+	told  map[inspection.FrameKey]*list.Element
+}
+
+// debt is what was told of one key and is not recorded yet.
+type debt struct {
+	key  inspection.FrameKey
+	told inspection.Announcement
 }
 
 func newLedger(limit int) *ledger {
-	return &ledger{limit: limit, told: map[inspection.FrameKey]inspection.Announcement{}}
+	return &ledger{limit: limit, order: list.New(), told: map[inspection.FrameKey]*list.Element{}}
 }
 
 // add remembers announcements, of which the most careful stands for all, and returns how many keys were forgotten.
@@ -25,21 +32,14 @@ func (l *ledger) add(key inspection.FrameKey, as ...inspection.Announcement) (fo
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range as {
-		known, ok := l.told[key]
-		if !ok {
-			l.order = append(l.order, key)
-		}
-		if !ok || a.Verdict.MoreCareful(known.Verdict) {
-			l.told[key] = a
+		if e, ok := l.told[key]; !ok {
+			l.told[key] = l.order.PushBack(&debt{key: key, told: a})
+		} else if d := e.Value.(*debt); a.Verdict.MoreCareful(d.told.Verdict) {
+			d.told = a
 		}
 	}
-	// Keys that were taken leave the order here too, so that it stays within twice the limit.
-	for len(l.told) > l.limit || len(l.order) > 2*l.limit {
-		if _, ok := l.told[l.order[0]]; ok {
-			delete(l.told, l.order[0])
-			forgotten++
-		}
-		l.order = l.order[1:]
+	for ; l.order.Len() > l.limit; forgotten++ {
+		delete(l.told, l.order.Remove(l.order.Front()).(*debt).key)
 	}
 	return forgotten
 }
@@ -48,10 +48,10 @@ func (l *ledger) add(key inspection.FrameKey, as ...inspection.Announcement) (fo
 func (l *ledger) take(key inspection.FrameKey) []inspection.Announcement {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a, ok := l.told[key]
+	e, ok := l.told[key]
 	if !ok {
 		return nil
 	}
 	delete(l.told, key)
-	return []inspection.Announcement{a}
+	return []inspection.Announcement{l.order.Remove(e).(*debt).told}
 }

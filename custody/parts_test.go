@@ -132,8 +132,33 @@ func TestLedgerForgetsTheOldest(t *testing.T) {
 		l.add(key(seq), say(inspection.Review))
 		l.take(key(seq))
 	}
-	if len(l.order) > 4 || len(l.told) != 0 {
-		t.Errorf("ledger of 2 holds an order of %d and %d keys after all were taken", len(l.order), len(l.told))
+	if l.order.Len() != 0 || len(l.told) != 0 {
+		t.Errorf("ledger of 2 holds an order of %d and %d keys after all were taken", l.order.Len(), len(l.told))
+	}
+}
+
+// A frame that comes again and again while nothing can be recorded is told anew each time: what is told last is neither
+// older than it is nor too much.
+func TestLedgerKeepsWhatIsToldAgain(t *testing.T) {
+	l := newLedger(3)
+	key := func(seq uint64) inspection.FrameKey { return inspection.FrameKey{Seq: seq} }
+	review := inspection.Announcement{Verdict: inspection.Review}
+	l.add(key(1), review)
+	l.add(key(2), review)
+	for range 100 {
+		l.take(key(1))
+		if n := l.add(key(1), review); n != 0 {
+			t.Fatalf("forgot %d keys, want none: 2 of 3 are told", n)
+		}
+	}
+	l.add(key(3), review)
+	if n := l.add(key(4), review); n != 1 || l.take(key(2)) != nil {
+		t.Errorf("forgot %d keys, want the second alone: it is the oldest", n)
+	}
+	for _, seq := range []uint64{1, 3, 4} {
+		if got := l.take(key(seq)); len(got) != 1 {
+			t.Errorf("key %d: got %v, want one announcement", seq, got)
+		}
 	}
 }
 
