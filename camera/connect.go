@@ -85,13 +85,20 @@ func (s *Stream) connect() *link {
 	return nil
 }
 
-// ready reports whether a node will judge the stream's frames, or has been waited for long enough. A recipe that it does
-// not know will not become ready: the node records that.
-func (s *Stream) ready(l *link) bool {
-	warm := true
+// warm reports whether a node says that it will judge the stream's frames. A recipe that it does not know will not become
+// ready: the node records that.
+func (s *Stream) warm(l *link) bool {
 	for _, r := range l.welcome.GetRecipes() {
-		warm = warm && (r.GetName() != s.cfg.Recipe || r.GetReady())
+		if r.GetName() == s.cfg.Recipe && !r.GetReady() {
+			return false
+		}
 	}
+	return true
+}
+
+// ready reports whether a node is warm, or nodes that are not were passed over for long enough.
+func (s *Stream) ready(l *link) bool {
+	warm := s.warm(l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -267,7 +274,7 @@ func (s *Stream) homeward(l *link) homeward {
 				return
 			}
 			next, err := s.dial(s.cfg.Addrs[0])
-			if err == nil && s.ready(next) {
+			if err == nil && s.warm(next) { // no wait ends here: a node that works is not left for one that would fall back
 				found <- next
 				return
 			} else if err == nil {

@@ -457,6 +457,19 @@ func TestColdNode(t *testing.T) {
 			t.Errorf("%d frames for the cold node, want none", len(home.deliveries()))
 		}
 	})
+	t.Run("home stays cold while another is warm", func(t *testing.T) {
+		home, other := newNode(t, cold), newNode(t, nil)
+		s := connected(t, testStream(t, func(c *StreamConfig) { c.HomeRetry, c.ReadyWait = 2*time.Millisecond, time.Millisecond }, home.addr, other.addr))
+		eventually(t, "many looks at home", func() bool {
+			settled(t, send(t, s, picture("a")))
+			home.mu.Lock()
+			defer home.mu.Unlock()
+			return len(home.hellos) > 8 || len(home.got) > 0
+		})
+		if n := len(home.deliveries()); n != 0 {
+			t.Errorf("%d frames for the cold home, want none: a warm node has them", n)
+		}
+	})
 	t.Run("it warms up", func(t *testing.T) {
 		var hellos atomic.Int32
 		node := newNode(t, func(n *fakeNode) { n.cold = func() bool { return hellos.Add(1) <= 3 } })
