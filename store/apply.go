@@ -55,7 +55,7 @@ func (t *tx) frame(it *item, now time.Time) error {
 	case r.Frame.Key != it.Key:
 		return fmt.Errorf("%w: its id %s is taken by frame %s", inspection.ErrFrameConflict, it.id, r.Frame.Key)
 	case r.stub:
-		return t.fill(r, it)
+		return t.fill(r, it, now)
 	}
 	dup := *it.judgement
 	dup.Role = inspection.RoleDuplicate
@@ -95,14 +95,14 @@ func (t *tx) insert(it *item, f *inspection.Frame, im inspection.ImageInfo, e in
 	res, err := t.exec(`INSERT INTO results (id, line, station, camera, session, seq, stub, attempt, view, reference, serial,
 			run_id, lot, work_order, product, recipe, captured_at, encoder, budget_ns, simulated, image_format, pixel_format,
 			width, height, stride, image_size, image_sha256, image_state, effective_verdict, effective_source, effective_reason,
-			received, recorded, revision)
+			received, recorded, revision, image_ref)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-			?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)
+			?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)
 		ON CONFLICT DO NOTHING`,
 		it.id, k.Line, k.Station, k.Camera, k.Session, int64(k.Seq), stub, f.Attempt, f.View, f.Reference, f.Serial,
 		f.RunID, f.Lot, f.WorkOrder, f.Product, f.Recipe, micros(f.CapturedAt), f.Encoder, int64(f.Budget), f.Simulated,
 		im.Format.String(), int64(im.PixelFormat), im.Width, im.Height, im.Stride, im.Size, im.SHA256, state,
-		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), revision)
+		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), revision, imageRef(it, now))
 	if err != nil {
 		return 0, err
 	}
@@ -114,16 +114,25 @@ func (t *tx) insert(it *item, f *inspection.Frame, im inspection.ImageInfo, e in
 	return res.LastInsertId()
 }
 
+// imageRef is where the file of a pending image will be. It is written with the row, so that the next start finds the file:
+// the row's own time may be older, where its key was announced before the frame came.
+func imageRef(it *item, now time.Time) string {
+	if imageState(it.Image) != inspection.ImagePending.String() {
+		return ""
+	}
+	return imagePath(it.id, time.UnixMicro(receivedAt(it.Received, now)), it.Image.Format)
+}
+
 // fill gives a result of which only the key was known its frame and judgement.
-func (t *tx) fill(r *row, it *item) error {
+func (t *tx) fill(r *row, it *item, now time.Time) error {
 	f, im, state := it.Frame, it.Image, imageState(it.Image)
 	if _, err := t.exec(`UPDATE results SET stub = 0, attempt = ?2, view = ?3, reference = ?4, serial = ?5, run_id = ?6, lot = ?7,
 			work_order = ?8, product = ?9, recipe = ?10, captured_at = ?11, encoder = ?12, budget_ns = ?13, simulated = ?14,
 			image_format = ?15, pixel_format = ?16, width = ?17, height = ?18, stride = ?19, image_size = ?20,
-			image_sha256 = ?21, image_state = ?22 WHERE n = ?1`,
+			image_sha256 = ?21, image_state = ?22, image_ref = ?23 WHERE n = ?1`,
 		r.n, f.Attempt, f.View, f.Reference, f.Serial, f.RunID, f.Lot, f.WorkOrder, f.Product, f.Recipe, micros(f.CapturedAt),
 		f.Encoder, int64(f.Budget), f.Simulated, im.Format.String(), int64(im.PixelFormat), im.Width, im.Height, im.Stride,
-		im.Size, im.SHA256, state); err != nil {
+		im.Size, im.SHA256, state, imageRef(it, now)); err != nil {
 		return err
 	}
 	t.count(r.Frame.Simulated, r.Effective.Verdict, r.imageState, -1, -r.Image.Size)

@@ -44,7 +44,7 @@ func (im *Images) reconcilePending(ctx context.Context) error {
 			case err != nil:
 				return fmt.Errorf("read image of result %s: %w", r.id, err)
 			case ok:
-				marks[i].to, marks[i].ref = inspection.ImageKept, r.path
+				marks[i].to, marks[i].ref = inspection.ImageKept, r.ref
 				kept++
 			default:
 				lost++
@@ -62,7 +62,7 @@ func (im *Images) reconcilePending(ctx context.Context) error {
 
 // whole reports whether an image's file holds its bytes, and syncs it if so: the last run may not have come to it.
 func (im *Images) whole(r imageRow) (bool, error) {
-	f, err := im.root.Open(r.path)
+	f, err := im.root.Open(r.ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -78,7 +78,7 @@ func (im *Images) whole(r imageRow) (bool, error) {
 	if err := f.Sync(); err != nil {
 		return false, err
 	}
-	return true, im.makeDay(path.Dir(r.path))
+	return true, im.makeDay(path.Dir(r.ref))
 }
 
 // checkFiles holds rows and files against each other, once after the start and behind the line's back: an image that is
@@ -184,7 +184,7 @@ func (im *Images) removeOrphans(ctx context.Context, names []string) (removed in
 	}
 	wanted := map[string]bool{}
 	for _, r := range rows {
-		wanted[r.path] = true
+		wanted[r.ref] = true
 	}
 	for _, name := range names {
 		if wanted[name] {

@@ -302,6 +302,47 @@ func noKeptWithoutBytes(t *testing.T, s *store.Store, im *store.Images) {
 	}
 }
 
+// A frame whose key was announced before midnight and that came after it lies in the folder of its own day, and is found
+// there after a restart, kept or pending.
+func TestImagesOfAFrameAnnouncedTheDayBefore(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond})
+	midnight := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	announced := func(seq uint64) store.Picture {
+		early := inspection.Entry{
+			Key: storetest.Key(seq), Received: midnight.Add(-time.Second),
+			Announcement: &inspection.Announcement{Verdict: inspection.Review, Source: inspection.SourceCamera, Reason: inspection.ReasonDeadline},
+		}
+		if err := s.Commit(t.Context(), []inspection.Entry{early}); err != nil {
+			t.Fatal(err)
+		}
+		return withImage(t, s, seq, inspection.Fail, 1000, func(e *inspection.Entry) { e.Received = midnight.Add(time.Second) })
+	}
+	im.Keep(announced(1))
+	until(t, "image to be kept", func() bool { return state(t, s, 1) == inspection.ImageKept })
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := announced(2) // written, and the node stopped before it was marked
+	name := filepath.Join(dir, "images/2026/11/23", string(p.ID)+".jpeg")
+	past, stray := time.Now().Add(-time.Hour), filepath.Join(dir, "images/2026/11/23", strings.Repeat("0", 32)+".jpeg")
+	for _, err := range []error{os.WriteFile(name, picture(2, 1000), 0o600), os.WriteFile(stray, nil, 0o600), os.Chtimes(stray, past, past)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	im = openImages(t, s, store.ImagesConfig{})
+	until(t, "files to be checked", func() bool {
+		_, err := os.Stat(stray)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	if got := state(t, s, 2); got != inspection.ImageKept {
+		t.Errorf("the pending image is %s, want kept: its file is whole", got)
+	}
+	noKeptWithoutBytes(t, s, im)
+}
+
 func TestImagesRetentionByAge(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)

@@ -51,29 +51,25 @@ func (t *tx) mark(m mark) error {
 // imageRow is what the store knows of an image file.
 type imageRow struct {
 	id       inspection.ResultID
-	ref      string // empty while pending
-	path     string // where it belongs
+	ref      string // where its file is, or will be while it is pending
 	size     int64
 	digest   string
 	received int64 // microseconds
-	rank     int
 }
 
 // readImages runs a query for images; the terms follow WHERE.
 func (s *Store) readImages(ctx context.Context, terms string, args ...any) ([]imageRow, error) {
 	var out []imageRow
 	err := s.snapshot(ctx, func(q querier) error {
-		rows, err := q.QueryContext(ctx, "SELECT id, image_ref, image_size, image_sha256, received, shed_rank, image_format FROM results WHERE "+terms, args...)
+		rows, err := q.QueryContext(ctx, "SELECT id, image_ref, image_size, image_sha256, received FROM results WHERE "+terms, args...)
 		if err != nil {
 			return err
 		}
 		return each(rows, func() error {
 			var r imageRow
-			var format inspection.ImageFormat
-			if err := rows.Scan(&r.id, &r.ref, &r.size, &r.digest, &r.received, &r.rank, textColumn{&format}); err != nil {
+			if err := rows.Scan(&r.id, &r.ref, &r.size, &r.digest, &r.received); err != nil {
 				return err
 			}
-			r.path = imagePath(r.id, fromMicros(sql.NullInt64{Int64: r.received, Valid: true}), format)
 			out = append(out, r)
 			return nil
 		})

@@ -99,6 +99,9 @@ func scanResult(rows *sql.Rows) (*row, error) {
 	} else if err := im.State.UnmarshalText([]byte(r.imageState)); err != nil {
 		return nil, fmt.Errorf("read result %s: %w", r.ID, err)
 	}
+	if im.State == inspection.ImagePending {
+		im.Ref = "" // where the file will be is the store's own affair: nothing is there yet
+	}
 	f.Image = inspection.Image{Format: im.Format, PixelFormat: im.PixelFormat, Width: im.Width, Height: im.Height, Stride: im.Stride}
 	return &r, nil
 }
