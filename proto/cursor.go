@@ -144,11 +144,11 @@ func (c *cursor) copyField(dst []byte, typ protowire.Type) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if depth <= 0 {
-			return dst, nil
-		}
 		if len(dst) > MaxHeaderBytes {
 			return nil, errHeader
+		}
+		if depth <= 0 {
+			return dst, nil
 		}
 		if _, typ, err = c.tag(); err != nil {
 			return nil, err

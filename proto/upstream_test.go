@@ -190,6 +190,12 @@ func TestCodecLimits(t *testing.T) {
 	if !errors.Is(err, inspection.ErrInvalid) {
 		t.Errorf("a header of %d bytes: got %v, want ErrInvalid", len(header), err)
 	}
+	numbers := bytes.Repeat(protowire.AppendVarint(protowire.AppendTag(nil, 50, protowire.VarintType), 1), proto.MaxHeaderBytes)
+	for name, b := range map[string][]byte{"message": numbers, "frame": field(2, numbers)} {
+		if err := proto.NewCodec(0).Unmarshal(mem.BufferSlice{mem.SliceBuffer(b)}, &proto.Upstream{}); !errors.Is(err, inspection.ErrInvalid) {
+			t.Errorf("a %s of %d bytes of numbers: got %v, want ErrInvalid", name, len(b), err)
+		}
+	}
 	small := proto.NewCodec(100)
 	name := field(1, make([]byte, 101))
 	if err := small.Unmarshal(mem.BufferSlice{mem.SliceBuffer(name)}, &assayv1.GetModelRequest{}); !errors.Is(err, inspection.ErrInvalid) {
