@@ -181,8 +181,9 @@ func kindName(k reflect.Kind) string {
 		return "a number"
 	case reflect.Bool:
 		return "true or false"
+	default:
+		return "text"
 	}
-	return "text"
 }
 
 func describe(n *yaml.Node) string {
@@ -193,6 +194,7 @@ func describe(n *yaml.Node) string {
 		return "a list"
 	case yaml.ScalarNode:
 		return fmt.Sprintf("%.40q", n.Value)
+	default:
+		return "an alias"
 	}
-	return "an alias"
 }

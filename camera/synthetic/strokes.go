@@ -11,11 +11,10 @@ func (r random) blob(c point, thin, thick int) []shape {
 	case 1:
 		return []shape{capsule(c, c.add(step(r.below(16), r.px(4, 12))), r.between(thin, thick))}
 	}
-	a, b := c, c
-	dir := r.below(16)
+	a, dir := c, r.below(16)
 	var out []shape
 	for range r.between(2, 3) {
-		b = a.add(step(dir, r.px(4, 10)))
+		b := a.add(step(dir, r.px(4, 10)))
 		out = append(out, capsule(a, b, r.between(thin, thick*3/4)))
 		a, dir = b, dir+r.between(-4, 4)
 	}
