@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 type Config struct {
 	Node        string   // the node's name, as clients see it; required
 	GRPCAddress string   // host:port for cameras, MES and the command line; port 0 takes a free one
+	Socket      string   // path of a Unix socket on which gRPC is served too, for cameras on the same host; empty: none
 	HTTPAddress string   // host:port for probes, metrics, pictures and results; port 0 takes a free one
 	Insecure    bool     // allow addresses other than loopback although there is no authentication; false refuses them
 	Peers       []string // other addresses of the same service, told to cameras in this order
@@ -77,6 +79,33 @@ func (c Config) Validate() error {
 // loopback reports whether only this machine reaches the host. Names are looked up by others, so only one is trusted.
 func loopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+// listenSocket opens a Unix socket that the owner's group may use. A file that a node left behind when it was killed is
+// replaced; one on which somebody listens is not.
+func listenSocket(path string) (net.Listener, error) {
+	lis, err := net.Listen("unix", path)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if conn, dialErr := net.Dial("unix", path); dialErr == nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("listen on socket %s: somebody listens there: is another node running? Stop it, or give another path in listen.socket", path)
+		}
+		info, statErr := os.Lstat(path)
+		if statErr != nil || info.Mode().Type() != os.ModeSocket {
+			return nil, fmt.Errorf("listen on socket %s: there is a file that is no socket: remove it, or give another path in listen.socket", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("remove the socket that was left behind: %w", err)
+		}
+		lis, err = net.Listen("unix", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on listen.socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(fmt.Errorf("let the group use the socket: %w", err), lis.Close())
+	}
+	return lis, nil
 }
 
 // listen opens a TCP port; the error of a port in use says what to do.

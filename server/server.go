@@ -35,6 +35,7 @@ type Server struct {
 	grpc         *grpc.Server
 	http         *http.Server
 	grpcListener net.Listener
+	socket       net.Listener // nil where there is none
 	httpListener net.Listener
 
 	streams  atomic.Int64 // camera streams that said Hello
@@ -69,6 +70,11 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	if s.httpListener, err = listen("http", cfg.HTTPAddress); err != nil {
 		return nil, errors.Join(err, s.grpcListener.Close())
+	}
+	if cfg.Socket != "" {
+		if s.socket, err = listenSocket(cfg.Socket); err != nil {
+			return nil, errors.Join(err, s.grpcListener.Close(), s.httpListener.Close())
+		}
 	}
 	s.metrics = newMetrics(deps.Registerer, func() float64 { return float64(s.budget.inUse()) })
 	s.grpc = grpc.NewServer(append(options, transport(cfg)...)...)
@@ -113,22 +119,31 @@ func (s *Server) GRPCAddr() string { return s.grpcListener.Addr().String() }
 // HTTPAddr returns the address on which HTTP listens, with the port that was taken.
 func (s *Server) HTTPAddr() string { return s.httpListener.Addr().String() }
 
+func (s *Server) grpcListeners() []net.Listener {
+	if s.socket == nil {
+		return []net.Listener{s.grpcListener}
+	}
+	return []net.Listener{s.grpcListener, s.socket}
+}
+
 // Serve answers until Close, then returns nil; or until a listener fails, then Close is still to be called.
 func (s *Server) Serve() error {
 	g, ctx := errgroup.WithContext(context.Background())
-	g.Go(func() error {
-		if err := s.grpc.Serve(s.grpcListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-			return fmt.Errorf("serve grpc: %w", err)
-		}
-		return nil
-	})
+	for _, lis := range s.grpcListeners() {
+		g.Go(func() error {
+			if err := s.grpc.Serve(lis); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+				return fmt.Errorf("serve grpc: %w", err)
+			}
+			return nil
+		})
+	}
 	g.Go(func() error {
 		if err := s.http.Serve(s.httpListener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve http: %w", err)
 		}
 		return nil
 	})
-	g.Go(func() error { // one that fails takes the other with it
+	g.Go(func() error { // one that fails takes the others with it
 		select {
 		case <-s.draining:
 		case <-ctx.Done():
@@ -161,7 +176,7 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	s.tasks.Wait()
 	// A server that never served does not own its listeners yet.
-	for _, lis := range []net.Listener{s.grpcListener, s.httpListener} {
+	for _, lis := range append(s.grpcListeners(), s.httpListener) {
 		if cerr := lis.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
 			err = errors.Join(err, cerr)
 		}
