@@ -234,10 +234,10 @@ func TestNotes(t *testing.T) {
 		t.Errorf("%d notes, %d open, want %d", ns.len(), len(ns.open), maxNotes)
 	}
 	ns = newNotes()
-	for seq := uint64(1); seq <= maxDrop+1; seq++ {
+	for seq := uint64(1); seq <= inspection.MaxDrop+1; seq++ {
 		drop(seq, seq, "A")
 	}
-	if n := ns.next(); n.drop.Last != maxDrop || ns.len() != 2 {
-		t.Errorf("first drop ends at %d in %d notes, want %d in 2", n.drop.Last, ns.len(), maxDrop)
+	if n := ns.next(); n.drop.Last != inspection.MaxDrop || ns.len() != 2 {
+		t.Errorf("first drop ends at %d in %d notes, want %d in 2", n.drop.Last, ns.len(), inspection.MaxDrop)
 	}
 }

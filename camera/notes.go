@@ -13,8 +13,6 @@ const (
 	maxNotes = 1 << 16
 	// maxNotesSent is how many may be on their way, so that the node goes on reading frames.
 	maxNotesSent = 32
-	// maxDrop is the most frames of one Dropped message.
-	maxDrop = 10_000
 	// noteRetry is when a note that was not acknowledged is sent again.
 	noteRetry = 5 * time.Second
 )
@@ -63,7 +61,7 @@ func (ns *notes) drop(d inspection.Drop) *note {
 		// Only a drop that never was on its way may grow: an acknowledgement names it by its first frame alone.
 		last := ns.waiting[len(ns.waiting)-1]
 		if p := last.drop; p != nil && last.sent.IsZero() && p.Last+1 == d.First && p.Reason == d.Reason &&
-			p.Simulated == d.Simulated && d.Last-p.First < maxDrop {
+			p.Simulated == d.Simulated && d.Last-p.First < inspection.MaxDrop {
 			p.Last = d.Last
 			return nil
 		}

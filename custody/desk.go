@@ -225,11 +225,8 @@ func (d *Desk) Announce(ctx context.Context, key inspection.FrameKey, a inspecti
 func (d *Desk) Drop(ctx context.Context, drop inspection.Drop) error {
 	key := drop.Key
 	key.Seq = drop.First
-	if err := key.Validate(); err != nil {
+	if err := drop.Validate(); err != nil {
 		return fmt.Errorf("record drop of %s: %w", key, err)
-	}
-	if drop.Last < drop.First {
-		return fmt.Errorf("%w: dropped frames %d to %d: last_seq must not be less than first_seq", inspection.ErrInvalid, drop.First, drop.Last)
 	}
 	return d.note(ctx, "drop", inspection.Entry{Key: key, Drop: &drop, Simulated: drop.Simulated})
 }

@@ -1,6 +1,9 @@
 package inspection
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // ImageState says where a frame's image bytes are. The zero value is ImagePending.
 type ImageState uint8
@@ -54,6 +57,9 @@ type Announcement struct {
 	At      time.Time `json:"at"`
 }
 
+// MaxDrop bounds the frames of one Drop, each of which becomes a row in one transaction while every other commit waits.
+const MaxDrop = 10_000
+
 // Drop is a run of frames of one stream that the camera gave up or never sent: seqs First..Last, inclusive.
 type Drop struct {
 	Key       FrameKey // Seq is not used
@@ -62,6 +68,22 @@ type Drop struct {
 	Reason    string // the camera's words
 	Simulated bool
 	At        time.Time
+}
+
+// Validate returns an error that wraps ErrInvalid and names the first rule that d breaks, or nil.
+func (d Drop) Validate() error {
+	first := d.Key
+	first.Seq = d.First
+	if err := first.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case d.Last < d.First:
+		return fmt.Errorf("%w: frames %d to %d: last_seq must not be less than first_seq", ErrInvalid, d.First, d.Last)
+	case d.Last-d.First >= MaxDrop:
+		return fmt.Errorf("%w: frames %d to %d: split it, %d are taken at a time", ErrInvalid, d.First, d.Last, MaxDrop)
+	}
+	return nil
 }
 
 // DispositionKind is a person's word on a result.

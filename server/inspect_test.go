@@ -174,7 +174,8 @@ func TestInspectProtocolErrors(t *testing.T) {
 		{"nothing", []*assayv1.InspectRequest{good, {}}, codes.InvalidArgument, "no message"},
 		{"announced nothing", []*assayv1.InspectRequest{good, announced(&assayv1.Announced{})}, codes.InvalidArgument, "announced.seq"},
 		{"announced PASS", []*assayv1.InspectRequest{good, announced(&assayv1.Announced{Seq: 1, Verdict: assayv1.Verdict_VERDICT_PASS})}, codes.InvalidArgument, "announced.verdict"},
-		{"dropped backwards", []*assayv1.InspectRequest{good, dropped(&assayv1.Dropped{FirstSeq: 5, LastSeq: 4})}, codes.InvalidArgument, "first_seq 5"},
+		{"dropped backwards", []*assayv1.InspectRequest{good, dropped(&assayv1.Dropped{FirstSeq: 5, LastSeq: 4})}, codes.InvalidArgument, "last_seq must not be less"},
+		{"too many dropped", []*assayv1.InspectRequest{good, dropped(&assayv1.Dropped{FirstSeq: 1, LastSeq: inspection.MaxDrop + 1})}, codes.InvalidArgument, "split it"},
 		{"too large", []*assayv1.InspectRequest{good, big}, codes.ResourceExhausted, "larger than max"},
 		{"unreadable", []*assayv1.InspectRequest{good, {Message: &assayv1.InspectRequest_Hello{Hello: bad}}}, codes.Internal, "unmarshal"},
 	} {

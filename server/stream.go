@@ -199,8 +199,8 @@ func (st *stream) announced(m *assayv1.Announced) error {
 func (st *stream) dropped(m *assayv1.Dropped) error {
 	d := proto.ToDrop(st.key, m)
 	d.Reason = words(d.Reason)
-	if d.First == 0 || d.Last < d.First {
-		return status.Errorf(codes.InvalidArgument, "dropped: first_seq %d, last_seq %d: give the first and the last frame, from 1", d.First, d.Last)
+	if err := d.Validate(); err != nil {
+		return status.Error(codes.InvalidArgument, "dropped: "+err.Error())
 	}
 	return st.note("dropped", &assayv1.Recorded{Dropped: []uint64{d.First}}, func() error {
 		return st.srv.deps.Desk.Drop(st.ctx, d)

@@ -8,9 +8,6 @@ import (
 	"github.com/assay-vision/assay/inspection"
 )
 
-// MaxDrop bounds the frames of one Drop, each of which becomes a row in one transaction while every other commit waits.
-const MaxDrop = 10_000
-
 // Config says where and how results are kept. The zero value of every field but Dir is what we would deploy.
 type Config struct {
 	Dir         string           // data directory, made when missing; a local disk, never a network share

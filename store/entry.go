@@ -40,7 +40,7 @@ func prepareOne(e *inspection.Entry) (item, error) {
 	case e.Frame != nil && e.Judgement == nil:
 		return it, fmt.Errorf("%w: a frame without a judgement: a result begins with one", inspection.ErrInvalid)
 	case e.Drop != nil:
-		return it, checkDrop(*e.Drop)
+		return it, e.Drop.Validate()
 	}
 	if err := e.Key.Validate(); err != nil {
 		return it, err
@@ -91,21 +91,6 @@ func checkJudgement(j inspection.Judgement) error {
 		return fmt.Errorf("%w: a PASS from source %s: only a model's is one", inspection.ErrInvalid, j.Source)
 	case j.Verdict == inspection.Pass && j.Model.Digest == "":
 		return fmt.Errorf("%w: a PASS without a model digest: name the model that ran", inspection.ErrInvalid)
-	}
-	return nil
-}
-
-func checkDrop(d inspection.Drop) error {
-	key := d.Key
-	key.Seq = d.First
-	if err := key.Validate(); err != nil {
-		return fmt.Errorf("drop: %w", err)
-	}
-	switch {
-	case d.Last < d.First:
-		return fmt.Errorf("%w: drop ends at %d, before its first frame %d", inspection.ErrInvalid, d.Last, d.First)
-	case d.Last-d.First >= MaxDrop:
-		return fmt.Errorf("%w: drop of %d frames: split it, %d are taken at a time", inspection.ErrInvalid, d.Last-d.First+1, MaxDrop)
 	}
 	return nil
 }

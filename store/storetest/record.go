@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/assay-vision/assay/inspection"
-	"github.com/assay-vision/assay/store"
 )
 
 func roundTrip(t *testing.T, s Store) {
@@ -101,11 +100,11 @@ func refusals(t *testing.T, s Store) {
 		{"no camera", "camera", func() inspection.Entry { e := base(); e.Key.Camera = ""; e.Frame.Key = e.Key; return e }},
 		{"an image called kept", "pending", func() inspection.Entry { e := base(); e.Image.State = inspection.ImageKept; return e }},
 		{"a pending image without digest", "SHA-256", func() inspection.Entry { e := base(); e.Image.SHA256 = ""; return e }},
-		{"a drop that ends before it begins", "before", func() inspection.Entry {
+		{"a drop that ends before it begins", "less than first", func() inspection.Entry {
 			return inspection.Entry{Drop: &inspection.Drop{Key: Key(0), First: 5, Last: 4}}
 		}},
 		{"a drop of too many", "split", func() inspection.Entry {
-			return inspection.Entry{Drop: &inspection.Drop{Key: Key(0), First: 1, Last: store.MaxDrop + 1}}
+			return inspection.Entry{Drop: &inspection.Drop{Key: Key(0), First: 1, Last: inspection.MaxDrop + 1}}
 		}},
 		{"a drop of the whole range", "split", func() inspection.Entry {
 			return inspection.Entry{Drop: &inspection.Drop{Key: Key(0), First: 1, Last: math.MaxUint64}}
