@@ -131,6 +131,7 @@ func TestParseFaults(t *testing.T) {
 		{"a list", "- a\n", "1:1: want a mapping, got a list"},
 		{"broken YAML", "name: [\n", "mend the YAML"},
 		{"two documents", with("---\nname: b"), "a second YAML document begins: give every recipe a file of its own"},
+		{"a broken second document", with("---\nname: [\n"), "mend the YAML"},
 		{"unknown key", with("colour: red"), "x.yaml:6:1: colour: unknown key: use one of name, model,"},
 		{"near miss", with("fallbak: FAIL"), "6:1: fallbak: unknown key: did you mean fallback?"},
 		{"near miss by case", with("Views: [a]"), "did you mean views?"},

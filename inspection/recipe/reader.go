@@ -1,7 +1,9 @@
 package recipe
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"regexp"
 	"slices"
@@ -52,6 +54,8 @@ func (r *reader) document(data []byte) *yaml.Node {
 	}
 	if err := dec.Decode(&second); err == nil {
 		r.fail(&second, "", "give every recipe a file of its own", "a second YAML document begins")
+	} else if !errors.Is(err, io.EOF) {
+		r.syntax(err)
 	}
 	return doc.Content[0]
 }
