@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/assay-vision/assay/inference/decode"
 	"github.com/assay-vision/assay/inspection"
 )
@@ -71,11 +69,7 @@ type item struct {
 	done    bool       // answered and released; the worker's
 }
 
-// NewBatcher starts the workers; Close stops them.
-func NewBatcher(config BatcherConfig, log *slog.Logger, reg prometheus.Registerer) (*Batcher, error) {
-	return newBatcher(config, log, newMetrics(reg))
-}
-
+// newBatcher starts the workers; Close stops them.
 func newBatcher(config BatcherConfig, log *slog.Logger, m *metrics) (*Batcher, error) {
 	switch {
 	case config.Workers < 1:

@@ -19,7 +19,7 @@ import (
 )
 
 func startBatcher(c BatcherConfig) (*Batcher, error) {
-	return NewBatcher(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	return newBatcher(c, slog.New(slog.DiscardHandler), newMetrics(prometheus.NewRegistry()))
 }
 
 // plan is one drawn history: who comes when, and what befalls them.
