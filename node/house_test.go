@@ -4,6 +4,9 @@ package node_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +68,7 @@ func (h *house) camera(name string, change func(*camera.StreamConfig)) *camera.S
 	cfg := camera.DefaultStream()
 	cfg.Addrs, cfg.Line, cfg.Station, cfg.Camera, cfg.Recipe = []string{h.GRPCAddr()}, "line-1", "aoi", name, boards
 	cfg.Budget, cfg.BackoffMin, cfg.MaxFrames = patience, 10*time.Millisecond, 1024
+	cfg.ReadyWait = 0 // some tests ask what a node says that is not ready
 	if change != nil {
 		change(&cfg)
 	}
@@ -242,12 +246,18 @@ func (c *raw) take() *assayv1.InspectResponse {
 	return m
 }
 
-// deliver sends a frame under a number as its so-manieth delivery, and returns the answer.
+// deliver sends a frame under a number, as the delivery that attempt counts, and returns the answer.
 func (c *raw) deliver(f inspection.Frame, seq uint64, attempt int) inspection.Answer {
+	c.t.Helper()
+	return c.deliverWith(f, seq, attempt, func(*assayv1.FrameHeader) {})
+}
+
+func (c *raw) deliverWith(f inspection.Frame, seq uint64, attempt int, change func(*assayv1.FrameHeader)) inspection.Answer {
 	c.t.Helper()
 	f.Key, f.Attempt = c.key, attempt
 	f.Key.Seq = seq
 	frame := &assayv1.Frame{Header: proto.FromFrame(f), Image: bytesOf(f)}
+	change(frame.Header)
 	c.put(&assayv1.InspectRequest{Message: &assayv1.InspectRequest_Frame{Frame: frame}})
 	m := c.take().GetAnswer()
 	if m.GetSeq() != seq {
@@ -277,6 +287,33 @@ func withBytes(f inspection.Frame, data []byte) inspection.Frame {
 // mentions reports whether one of the lines holds all words.
 func mentions(lines []string, words ...string) bool {
 	return slices.ContainsFunc(lines, func(line string) bool { return holds(line, words...) })
+}
+
+// absent checks that nothing was made at a path.
+func (h *house) absent(path string) {
+	h.t.Helper()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		h.t.Errorf("%s was made (%v)", path, err)
+	}
+}
+
+// slow is a node whose camera has so many pixels that judging one frame takes a while: boards of 4096 x 4096, one product,
+// every one with defects, of which the faintest candidate fails the frame.
+func slow(t *testing.T) *house {
+	t.Helper()
+	h := prepare(t, nil)
+	cfg := synthetic.DefaultSeries(synthetic.SetTest)
+	cfg.Products, cfg.GoodPercent, cfg.Spec.Width, cfg.Spec.Height, cfg.Spec.Defects = 1, 0, 4096, 4096, 40
+	series, err := synthetic.NewSeries(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.series = series
+	h.WriteTemplates(series)
+	h.WriteRecipe("boards.yaml", strings.Replace(nodetest.BoardRecipe(boards), "review_at: 0.3, reject_at: 0.49", "reject_at: 0.05", 1))
+	h.Start()
+	h.WaitReady()
+	return h
 }
 
 func holds(text string, words ...string) bool {

@@ -37,22 +37,8 @@ func Series(t testing.TB) *synthetic.Series {
 // WriteTemplates puts the templates of a line into the folder that BoardRecipe names.
 func (n *Node) WriteTemplates(series *synthetic.Series) {
 	n.t.Helper()
-	dir := filepath.Join(n.Config.Recipes.Dir, "templates")
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := series.WriteTemplates(filepath.Join(n.Config.Recipes.Dir, "templates")); err != nil {
 		n.t.Fatal(err)
-	}
-	for p := range series.Products() {
-		key, picture, err := series.Template(p)
-		if err != nil {
-			n.t.Fatal(err)
-		}
-		data, err := synthetic.PNG(picture)
-		if err != nil {
-			n.t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, key+".png"), data, 0o600); err != nil {
-			n.t.Fatal(err)
-		}
 	}
 }
 
