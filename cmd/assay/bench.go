@@ -36,7 +36,7 @@ func (a *app) benchCommand() *cobra.Command {
 			}
 			rate := src.rate
 			src.rate, src.loop = 0, 1
-			source, err := src.open(args)
+			source, err := src.open(args, cam.log())
 			if err != nil {
 				return err
 			}

@@ -35,6 +35,15 @@ func (c *cameraFlags) register(f *pflag.FlagSet, station string) {
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "log connections and repeats to standard error")
 }
 
+// log writes to standard error: errors, and with --verbose everything.
+func (c *cameraFlags) log() *slog.Logger {
+	level := slog.LevelError
+	if c.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
 // open connects a camera stream. A node that cannot be reached, or that does not know the recipe, is an error here and not
 // a fallback of every frame.
 func (a *app) open(ctx context.Context, flags cameraFlags, tune func(*camera.StreamConfig)) (*camera.Stream, error) {
@@ -47,11 +56,7 @@ func (a *app) open(ctx context.Context, flags cameraFlags, tune func(*camera.Str
 	if tune != nil {
 		tune(&cfg)
 	}
-	level := slog.LevelError
-	if flags.verbose {
-		level = slog.LevelDebug
-	}
-	s, err := camera.NewStream(cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
+	s, err := camera.NewStream(cfg, flags.log())
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ type sourceFlags struct {
 }
 
 // open returns the source that the flags and arguments name; exactly one.
-func (f *sourceFlags) open(args []string) (camera.Source, error) {
+func (f *sourceFlags) open(args []string, log *slog.Logger) (camera.Source, error) {
 	named := 0
 	for _, is := range []bool{len(args) == 1, f.watch != "", f.film != "", f.boards > 0} {
 		if is {
@@ -39,7 +40,7 @@ func (f *sourceFlags) open(args []string) (camera.Source, error) {
 	once := func() (camera.Source, error) {
 		switch {
 		case f.watch != "":
-			return camera.NewWatch(camera.WatchConfig{Dir: f.watch, NoSerial: f.noSerial}, nil)
+			return camera.NewWatch(camera.WatchConfig{Dir: f.watch, NoSerial: f.noSerial}, log)
 		case f.film != "":
 			return video.Open(video.Config{Path: f.film, NoSerial: f.noSerial})
 		case f.boards > 0:
@@ -82,7 +83,7 @@ func (a *app) streamCommand() *cobra.Command {
 			"Exit status: 0 every frame was judged by the model and recorded, 3 not so, 1 an error, 2 wrong usage.",
 		Args: args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			source, err := src.open(args)
+			source, err := src.open(args, cam.log())
 			if err != nil {
 				return err
 			}
