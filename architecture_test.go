@@ -45,7 +45,12 @@ var house = []room{
 	// Judging on this node. It never sees cluster, store or server.
 	{
 		path: "inference",
-		ours: []string{"inspection", "models", "inference/imaging"},
+		ours: []string{"inspection", "models", "inference/imaging", "inference/plan"},
+	},
+	{
+		// How a model runs best on this machine. It knows no session: whoever measures hands one in.
+		path: "inference/plan",
+		ours: []string{"inspection"},
 	},
 	{
 		// The one place with ONNX Runtime. inspection is for its sentinel errors, models for the manifests it checks.
@@ -114,7 +119,7 @@ var house = []room{
 		path: "node",
 		ours: []string{
 			"inspection", "inspection/recipe", "proto", "models", "inference", "inference/ort", "inference/imaging",
-			"cluster", "custody", "store", "delivery", "server", "review",
+			"inference/plan", "cluster", "custody", "store", "delivery", "server", "review",
 		},
 		outside: []string{
 			"github.com/knadh/koanf", "github.com/go-viper/mapstructure/v2", "github.com/dustin/go-humanize",
