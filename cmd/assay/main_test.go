@@ -333,6 +333,7 @@ func TestErrorsNameTheRemedyAndTheExitStatus(t *testing.T) {
 		{[]string{"results", "--simulated", "perhaps"}, 2, []string{"exclude, only or include"}},
 		{[]string{"results", "--verdict", "OK"}, 2, []string{"PASS"}},
 		{[]string{"results", "--from", "yesterday"}, 2, []string{"RFC 3339"}},
+		{[]string{"results", "--limit", "0"}, 2, []string{"--limit 0", "--all"}},
 		{[]string{"stream"}, 2, []string{"name one source"}},
 		{[]string{"stream", "a", "--boards", "3"}, 2, []string{"name one source"}},
 		{[]string{"stream", "/no/such/folder"}, 1, []string{"/no/such/folder"}},

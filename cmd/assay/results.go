@@ -88,6 +88,9 @@ func (a *app) resultsCommand() *cobra.Command {
 		Short: "Show recorded results: the newest, one by its id, or new ones as they come (--watch)",
 		Args:  args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit < 1 {
+				return fmt.Errorf("%w: --limit %d: give at least 1, or --all", errUsage, limit)
+			}
 			conn, err := a.dial()
 			if err != nil {
 				return err
