@@ -12,6 +12,26 @@ type Manifest struct {
 	NMS         NMS        `yaml:"nms"`         // non-maximum suppression; left out: none
 	BatchSizes  []int      `yaml:"batch_sizes"` // tensor batches to prepare and warm, ascending; left out: [1]
 	Providers   []Provider `yaml:"providers"`   // execution providers in the order of preference; left out: [cpu]
+	Variants    []Variant  `yaml:"variants"`    // other graphs of this version, which are used where they are faster; left out: none
+}
+
+// DefaultVariant is the name of GraphFile among the graphs of a version.
+const DefaultVariant = "default"
+
+// Variant is another graph of the same version, such as one in int8: the same inputs and outputs, and answers that the
+// manifest's author vouches for. Which one runs is decided by measuring both where they run.
+type Variant struct {
+	Name string `yaml:"name"` // a-z, 0-9, _ and -; required
+	File string `yaml:"file"` // beside model.onnx, such as model.int8.onnx; required
+}
+
+// VariantNames returns the names of all graphs of the version, the default first.
+func (m Manifest) VariantNames() []string {
+	names := []string{DefaultVariant}
+	for _, v := range m.Variants {
+		names = append(names, v.Name)
+	}
+	return names
 }
 
 // Task is what a model does.

@@ -63,6 +63,7 @@ labels: [x]
 nms: {iou: 0.5, class_agnostic: true}
 batch_sizes: [1, 4]
 providers: [{name: tensorrt, device: "1"}, {name: openvino, device: GPU.0}, {name: cpu}]
+variants: [{name: int8, file: model.int8.onnx}, {name: fp-16_b, file: half.onnx}]
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +80,7 @@ providers: [{name: tensorrt, device: "1"}, {name: openvino, device: GPU.0}, {nam
 		Output: Output{Decoder: DecoderSSD, Tensors: map[string]string{"scores": "s", "boxes": "b"}, BoxFormat: BoxCXCYWH, BoxUnit: BoxPixel, Background: &one, ScoreFloor: 0.2},
 		Labels: []string{"x"}, NMS: NMS{IoU: 0.5, ClassAgnostic: true}, BatchSizes: []int{1, 4},
 		Providers: []Provider{{ProviderTensorRT, "1"}, {ProviderOpenVINO, "GPU.0"}, {ProviderCPU, ""}},
+		Variants:  []Variant{{"int8", "model.int8.onnx"}, {"fp-16_b", "half.onnx"}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -152,6 +154,15 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"provider", "labels:", "providers: [{name: gpu}]\nlabels:", "m.yaml:12: providers[0].name"},
 		{"provider device", "labels:", "providers: [{name: cuda, device: first}]\nlabels:", "providers[0].device"},
 		{"cpu device", "labels:", "providers: [{name: cpu, device: 1}]\nlabels:", "providers[0].device: cpu has no devices"},
+		{"no variant", "labels:", "variants: []\nlabels:", "m.yaml:12: variants: empty"},
+		{"variant without name", "labels:", "variants: [{file: a.onnx}]\nlabels:", `m.yaml:12: variants[0].name: "": use a-z`},
+		{"variant name", "labels:", "variants: [{name: Int 8, file: a.onnx}]\nlabels:", `variants[0].name: "Int 8"`},
+		{"variant named default", "labels:", "variants: [{name: default, file: a.onnx}]\nlabels:", `variants[0].name: "default" is taken`},
+		{"variants named alike", "labels:", "variants: [{name: a, file: a.onnx}, {name: a, file: b.onnx}]\nlabels:", `variants[1].name: "a" is taken`},
+		{"variant without file", "labels:", "variants: [{name: a}]\nlabels:", `variants[0].file: "": want the name of a graph`},
+		{"variant elsewhere", "labels:", "variants: [{name: a, file: ../b/model.onnx}]\nlabels:", `variants[0].file: "../b/model.onnx"`},
+		{"variant is the graph", "labels:", "variants: [{name: a, file: model.onnx}]\nlabels:", "variants[0].file: model.onnx is listed already"},
+		{"variants share a file", "labels:", "variants: [{name: a, file: a.onnx}, {name: b, file: a.onnx}]\nlabels:", "variants[1].file: a.onnx is listed already"},
 		{"provider twice", "labels:", "providers: [{name: cpu}, {name: cpu}]\nlabels:", "providers[1]: cpu is listed twice"},
 		{"input twice", "output:", "  - {name: images, layout: NCHW, width: 1, height: 1, color: gray, resize: none}\noutput:", `m.yaml:9: inputs[1].name: "images" is named twice`},
 	} {

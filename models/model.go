@@ -1,17 +1,20 @@
 package models
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/assay-vision/assay/inspection"
 )
 
-// Model is one version of one model: a graph and the manifest beside it. It holds no graph bytes and is read-only, so
+// Model is one version of one model: a graph, the manifest beside it, and other graphs that it lists. It holds no graph bytes and is read-only, so
 // goroutines may share it.
 type Model struct {
 	Ref      inspection.ModelRef
@@ -25,65 +28,97 @@ type Model struct {
 // load reads one version folder, checks its manifest and takes its digest.
 func load(root Root, name, version string) (*Model, error) {
 	m := &Model{root: root, dir: path.Join(name, version)}
-	graph, text, err := m.read()
+	var err error
+	if m.text, err = m.readFile(ManifestFile); err != nil {
+		return nil, err
+	}
+	if m.Manifest, err = ParseManifest(path.Join(root.Name, m.dir, ManifestFile), m.text); err != nil {
+		return nil, err
+	}
+	files, err := m.files()
 	if err != nil {
 		return nil, err
 	}
-	m.text = text
-	if m.Manifest, err = ParseManifest(path.Join(root.Name, m.dir, ManifestFile), text); err != nil {
-		return nil, err
+	for _, f := range files {
+		switch {
+		case f.name == ManifestFile && !bytes.Equal(f.data, m.text):
+			return nil, fmt.Errorf("%w: %s changed while it was read: start again", inspection.ErrInvalid, path.Join(root.Name, m.dir, f.name))
+		case len(f.data) == 0:
+			return nil, fmt.Errorf("%w: %s is empty: copy the graph again", inspection.ErrInvalid, path.Join(root.Name, m.dir, f.name))
+		}
 	}
-	if len(graph) == 0 {
-		return nil, fmt.Errorf("%w: %s is empty: copy the graph again", inspection.ErrInvalid, m.GraphPath())
-	}
-	m.Ref = inspection.ModelRef{Name: name, Version: version, Digest: digest(graph, text)}
+	m.Ref = inspection.ModelRef{Name: name, Version: version, Digest: digest(files)}
 	return m, nil
 }
 
 // Text returns the manifest as it was written. The caller must not change it.
 func (m *Model) Text() []byte { return m.text }
 
-// GraphPath says where the graph lies, for people: the root's name, then the path within it. Read the graph with Graph.
+// GraphPath says where the graph lies, for people: the root's name, then the path within it. Read a graph with Graph.
 func (m *Model) GraphPath() string { return path.Join(m.root.Name, m.dir, GraphFile) }
 
-// Graph reads the graph and checks that both files still have the digest that the repository took when it was opened. A
-// changed or damaged file is an error that wraps inspection.ErrInvalid. The bytes are the caller's.
-func (m *Model) Graph() ([]byte, error) {
-	graph, text, err := m.read()
+// Graph reads model.onnx; see VariantGraph.
+func (m *Model) Graph() ([]byte, error) { return m.VariantGraph(DefaultVariant) }
+
+// VariantGraph reads the graph of a variant; "" is DefaultVariant. It checks that all files of the version still have the
+// digest that the repository took when it was opened. A changed or damaged file, or a variant that the manifest does not
+// list, is an error that wraps inspection.ErrInvalid. The bytes are the caller's.
+func (m *Model) VariantGraph(variant string) ([]byte, error) {
+	want := GraphFile
+	if variant != "" && variant != DefaultVariant {
+		i := slices.IndexFunc(m.Manifest.Variants, func(v Variant) bool { return v.Name == variant })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: model %s@%s has no variant %q; it has %s", inspection.ErrInvalid, m.Ref.Name, m.Ref.Version, variant, strings.Join(m.Manifest.VariantNames(), ", "))
+		}
+		want = m.Manifest.Variants[i].File
+	}
+	files, err := m.files()
 	if err != nil {
 		return nil, err
 	}
-	if got := digest(graph, text); got != m.Ref.Digest {
+	if got := digest(files); got != m.Ref.Digest {
 		return nil, fmt.Errorf("%w: model %s@%s in %s changed on disk: SHA-256 %.12s…, was %.12s… when the repository was opened: restore its files, or give the change a version of its own",
 			inspection.ErrInvalid, m.Ref.Name, m.Ref.Version, path.Join(m.root.Name, m.dir), got, m.Ref.Digest)
 	}
-	return graph, nil
+	return files[slices.IndexFunc(files, func(f file) bool { return f.name == want })].data, nil
 }
 
-func (m *Model) read() (graph, text []byte, err error) {
-	if graph, err = m.readFile(GraphFile); err != nil {
-		return nil, nil, err
+// file is one file of a version.
+type file struct {
+	name string
+	data []byte
+}
+
+// files reads all files of the version: the graph, the manifest, and the variants as listed.
+func (m *Model) files() ([]file, error) {
+	names := []string{GraphFile, ManifestFile}
+	for _, v := range m.Manifest.Variants {
+		names = append(names, v.File)
 	}
-	text, err = m.readFile(ManifestFile)
-	return graph, text, err
+	var out []file
+	for _, name := range names {
+		data, err := m.readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, file{name, data})
+	}
+	return out, nil
 }
 
 func (m *Model) readFile(name string) ([]byte, error) {
 	b, err := fs.ReadFile(m.root.FS, path.Join(m.dir, name))
 	if err != nil {
-		return nil, fmt.Errorf("%w: model folder %s: %w: it must hold %s and %s", inspection.ErrInvalid, path.Join(m.root.Name, m.dir), err, GraphFile, ManifestFile)
+		return nil, fmt.Errorf("%w: model folder %s: %w: it must hold %s, %s and the variants that the manifest lists", inspection.ErrInvalid, path.Join(m.root.Name, m.dir), err, GraphFile, ManifestFile)
 	}
 	return b, nil
 }
 
-// digest is the SHA-256 over both files of a version: for each its name and its bytes, each after its length as eight
-// bytes, big endian, so that no two pairs of files share one.
-func digest(graph, manifest []byte) string {
+// digest is the SHA-256 over the files of a version: for each its name and its bytes, each after its length as eight
+// bytes, big endian, so that no two versions with other files share one.
+func digest(files []file) string {
 	h := sha256.New()
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{GraphFile, graph}, {ManifestFile, manifest}} {
+	for _, f := range files {
 		for _, b := range [][]byte{[]byte(f.name), f.data} {
 			var n [8]byte
 			binary.BigEndian.PutUint64(n[:], uint64(len(b)))

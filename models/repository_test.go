@@ -200,7 +200,7 @@ func TestGraphNoticesAChange(t *testing.T) {
 func TestDigestTellsFilesApart(t *testing.T) {
 	seen := map[string]string{}
 	for _, pair := range [][2]string{{"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"", "abc"}, {"c", "ab"}, {"amodel.yamlb", "c"}, {"a", "bmodel.yamlc"}} {
-		d := digest([]byte(pair[0]), []byte(pair[1]))
+		d := digest([]file{{GraphFile, []byte(pair[0])}, {ManifestFile, []byte(pair[1])}})
 		if before, ok := seen[d]; ok || len(d) != 64 {
 			t.Errorf("%q: got digest %s, which is also that of %s", pair, d, before)
 		}

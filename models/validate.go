@@ -41,6 +41,7 @@ func (d *document) validate(m *Manifest) {
 	}
 	d.validateBatches(m)
 	d.validateProviders(m)
+	d.validateVariants(m.Variants)
 }
 
 func (d *document) validateInput(field string, in *Input) {
@@ -196,6 +197,29 @@ func (d *document) validateProviders(m *Manifest) {
 		if slices.Contains(m.Providers[:i], p) {
 			d.errorf(field, "%s is listed twice: remove one", p.Name)
 		}
+	}
+}
+
+func (d *document) validateVariants(vs []Variant) {
+	if d.given("variants") && len(vs) == 0 {
+		d.errorf("variants", "empty: list the other graphs, or leave it out for none")
+	}
+	names, files := []string{DefaultVariant}, []string{GraphFile}
+	for i, v := range vs {
+		field := fmt.Sprintf("variants[%d]", i)
+		switch {
+		case !validName(v.Name):
+			d.errorf(field+".name", "%.40q: use a-z, 0-9, _ and -, and begin with a letter or digit", v.Name)
+		case slices.Contains(names, v.Name):
+			d.errorf(field+".name", "%q is taken: %s is %q, and each other graph needs a name of its own", v.Name, GraphFile, DefaultVariant)
+		}
+		switch {
+		case !strings.HasSuffix(v.File, ".onnx") || strings.ContainsAny(v.File, `/\`) || strings.HasPrefix(v.File, "."):
+			d.errorf(field+".file", "%.40q: want the name of a graph beside %s, such as model.int8.onnx", v.File, GraphFile)
+		case slices.Contains(files, v.File):
+			d.errorf(field+".file", "%s is listed already: name another graph, or remove this", v.File)
+		}
+		names, files = append(names, v.Name), append(files, v.File)
 	}
 }
 
