@@ -63,7 +63,7 @@ type Desk struct {
 	judging context.Context // the engine's; ends when Close gives up waiting
 	storing context.Context // the store's; ends when Close gives up what was not recorded by then
 	abort   [2]context.CancelFunc
-	work    sync.WaitGroup // flights and writes that the writer must outlive
+	work    sync.WaitGroup // flights, which the writer must outlive
 
 	mu      sync.Mutex
 	flights map[inspection.FrameKey]*flight

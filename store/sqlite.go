@@ -131,7 +131,8 @@ func newWriter(db *sql.DB) *writer {
 }
 
 // transact runs fn in one transaction, durable when it returns nil. ctx aborts only the wait for the seat: a transaction
-// that has begun runs to its end, so that an error always means that nothing was recorded.
+// that has begun runs to its end, so that ctx's error always means that nothing was recorded. After an error of the disk at
+// the very end only the next start can tell.
 func (w *writer) transact(ctx context.Context, fn func(t *tx) error) (err error) {
 	select {
 	case <-w.seat:
