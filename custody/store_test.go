@@ -122,8 +122,11 @@ func TestEvidenceOnTheStore(t *testing.T) {
 	d, st := onStore(t, e)
 	late := job(1, "a", 200*time.Millisecond)
 	late.Frame.Lot = "slow"
-	if a, err := d.Inspect(t.Context(), late); err != nil || a.Verdict != inspection.Review || a.Effect.Reason != inspection.ReasonDeadline {
-		t.Errorf("slow frame: %+v, %v; want the fallback", a.Effect, err)
+	a, err := d.Inspect(t.Context(), late)
+	// On a busy machine the disk may be late as well; then that is the reason.
+	reason := a.Effect.Reason == inspection.ReasonDeadline || a.Effect.Reason == inspection.ReasonNotRecorded && !a.Recorded
+	if err != nil || a.Verdict != inspection.Review || !reason {
+		t.Errorf("slow frame: %+v, recorded %v, %v; want the fallback", a.Effect, a.Recorded, err)
 	}
 	close(e.gate)
 	early := job(2, "a", time.Minute)
