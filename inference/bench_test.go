@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assay-vision/assay/inference"
 	"github.com/assay-vision/assay/inspection"
 )
 
@@ -51,7 +52,7 @@ func BenchmarkEngine(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := rt.Open(context.Background(), m, 2)
+	s, err := rt.Open(context.Background(), m, inference.Opening{Leases: 2})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,10 +10,22 @@ import (
 // Runtime loads models onto devices.
 type Runtime interface {
 	// Open loads m onto the first of its execution providers that works here and runs it once for every batch size, so
-	// that the session is as fast at its first frame as later. leases is how many batches of a size will be held at the
-	// same time: so much tensor memory is made ready. Errors wrap inspection.ErrUnavailable (no library, or no provider
-	// while falling back is refused) or inspection.ErrInvalid (the graph is damaged or disagrees with its manifest).
-	Open(ctx context.Context, m *models.Model, leases int) (Session, error)
+	// that the session is as fast at its first frame as later. Errors wrap inspection.ErrUnavailable (no library, or no
+	// provider while falling back is refused) or inspection.ErrInvalid (a graph is damaged or disagrees with its manifest).
+	Open(ctx context.Context, m *models.Model, o Opening) (Session, error)
+}
+
+// Opening says how a model is opened.
+type Opening struct {
+	// Variant is the graph, by its name in the manifest. Empty: models.DefaultVariant.
+	Variant string
+	// Leases is how many batches of a size will be held at the same time: so much tensor memory is made ready.
+	Leases int
+	// Wide is the number of native threads of a run by all of them. The session's batches are then WideBatches, at the
+	// price of a second copy of the weights. Below 2, or on another device than the CPU: there is no such run.
+	Wide int
+	// Warm makes a warm-up run of so many threads (1 or Wide) when it is its turn, and returns what the run did. nil: at once.
+	Warm func(ctx context.Context, threads int, run func() error) error
 }
 
 // CPU is the device of a session that the caller's own thread runs.
@@ -43,4 +55,11 @@ type Batch interface {
 	Run() ([]decode.Output, error)
 	// Release gives the tensors back; the holder must not touch them any more.
 	Release()
+}
+
+// WideBatch is a Batch that several native threads can compute together. Whoever runs it so must know that they are free.
+type WideBatch interface {
+	Batch
+	// RunWide is Run by Opening.Wide threads.
+	RunWide() ([]decode.Output, error)
 }

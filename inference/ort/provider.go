@@ -36,15 +36,15 @@ func device(p models.Provider) string {
 	}
 }
 
-// sessionOptions returns the options for one execution provider: one thread for each caller and none spinning, because
-// the engine's workers are the only threads that shall run. The caller destroys them.
-func sessionOptions(p models.Provider) (*onnx.SessionOptions, error) {
+// sessionOptions returns the options for one execution provider: so many threads for each run, its caller's among them, and
+// none spinning, because the engine's workers are the only threads that shall run. The caller destroys them.
+func sessionOptions(p models.Provider, threads int) (*onnx.SessionOptions, error) {
 	o, err := onnx.NewSessionOptions()
 	if err != nil {
 		return nil, err
 	}
 	err = errors.Join(
-		o.SetIntraOpNumThreads(1),
+		o.SetIntraOpNumThreads(threads),
 		o.SetInterOpNumThreads(1),
 		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
 		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),

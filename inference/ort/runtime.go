@@ -98,19 +98,23 @@ func (r *Runtime) Close() error {
 }
 
 // Open implements inference.Runtime.
-func (r *Runtime) Open(ctx context.Context, m *models.Model, leases int) (inference.Session, error) {
-	s, err := r.open(ctx, m, leases)
+func (r *Runtime) Open(ctx context.Context, m *models.Model, o inference.Opening) (inference.Session, error) {
+	if o.Variant == "" {
+		o.Variant = models.DefaultVariant
+	}
+	o.Leases = max(o.Leases, 1)
+	s, err := r.open(ctx, m, o)
 	if err != nil {
-		return nil, fmt.Errorf("load model %s@%s: %w", m.Ref.Name, m.Ref.Version, err)
+		return nil, fmt.Errorf("load model %s@%s, graph %s: %w", m.Ref.Name, m.Ref.Version, o.Variant, err)
 	}
 	return s, nil
 }
 
-func (r *Runtime) open(ctx context.Context, m *models.Model, leases int) (*Session, error) {
+func (r *Runtime) open(ctx context.Context, m *models.Model, o inference.Opening) (*Session, error) {
 	if r.closed.Load() {
 		return nil, fmt.Errorf("ONNX Runtime: %w", inspection.ErrClosed)
 	}
-	graph, err := m.Graph()
+	graph, err := m.VariantGraph(o.Variant)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func (r *Runtime) open(ctx context.Context, m *models.Model, leases int) (*Sessi
 	if err := m.Manifest.Check(info); err != nil {
 		return nil, err
 	}
-	return r.openOnFirst(ctx, m, loadedGraph{graph, info}, max(leases, 1))
+	return r.openOnFirst(ctx, m, loadedGraph{graph, info}, o)
 }
 
 // loadedGraph is a graph and what the runtime says of it.
@@ -187,10 +191,10 @@ func typeName(t onnx.InputOutputInfo) string {
 }
 
 // openOnFirst tries the manifest's execution providers in their order, and at last the CPU.
-func (r *Runtime) openOnFirst(ctx context.Context, m *models.Model, graph loadedGraph, leases int) (*Session, error) {
+func (r *Runtime) openOnFirst(ctx context.Context, m *models.Model, graph loadedGraph, o inference.Opening) (*Session, error) {
 	var fallbacks []string
 	for _, p := range providers(m.Manifest.Providers) {
-		s, err := newSession(ctx, m, graph, p, leases)
+		s, err := newSession(ctx, m, graph, p, o)
 		if err == nil {
 			s.fallbacks = fallbacks
 			for _, gone := range fallbacks {

@@ -18,6 +18,7 @@ import (
 // Session is one model on one device. All callers share it; each has the tensors that it leased.
 type Session struct {
 	inner     *onnx.DynamicAdvancedSession
+	wide      *onnx.DynamicAdvancedSession // the same graph with several threads for each run; nil: none
 	manifest  models.Manifest
 	outputs   []string // the graph's names, in the order of Run's answer
 	device    string
@@ -36,42 +37,61 @@ type Session struct {
 var _ inference.Session = (*Session)(nil)
 
 // newSession loads graph with one execution provider and warms every batch size.
-func newSession(ctx context.Context, m *models.Model, graph loadedGraph, p models.Provider, leases int) (*Session, error) {
-	options, err := sessionOptions(p)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = options.Destroy() }()
+func newSession(ctx context.Context, m *models.Model, graph loadedGraph, p models.Provider, o inference.Opening) (*Session, error) {
 	s := &Session{
-		manifest: m.Manifest, device: device(p), keep: leases, varies: graph.varies(),
+		manifest: m.Manifest, device: device(p), keep: o.Leases, varies: graph.varies(),
 		shapes: map[int][]onnx.Shape{}, free: map[int][]*tensors{},
 	}
 	// Two roles may name one output; the graph is asked for it once.
 	s.outputs = slices.Compact(slices.Sorted(maps.Values(m.Manifest.Output.Tensors)))
-	inputs := make([]string, len(m.Manifest.Inputs))
-	for i, in := range m.Manifest.Inputs {
-		inputs[i] = in.Name
-	}
-	if s.inner, err = onnx.NewDynamicAdvancedSessionWithONNXData(graph.bytes, inputs, s.outputs, options); err != nil {
+	var err error
+	if s.inner, err = s.load(graph, p, 1); err != nil {
 		return nil, err
 	}
+	if o.Wide > 1 && p.Name == models.ProviderCPU {
+		if s.wide, err = s.load(graph, p, o.Wide); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	for _, size := range m.Manifest.BatchSizes {
-		if err := errors.Join(ctx.Err(), s.warm(size)); err != nil {
+		if err := errors.Join(ctx.Err(), s.warm(ctx, size, o)); err != nil {
 			return nil, errors.Join(fmt.Errorf("warm up batch of %d: %w", size, err), s.Close())
 		}
 	}
 	return s, nil
 }
 
+// load makes a session of ONNX Runtime. Two of the same graph share nothing: each has its own, optimised copy of the
+// weights, memory and threads.
+func (s *Session) load(graph loadedGraph, p models.Provider, threads int) (*onnx.DynamicAdvancedSession, error) {
+	options, err := sessionOptions(p, threads)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = options.Destroy() }()
+	inputs := make([]string, len(s.manifest.Inputs))
+	for i, in := range s.manifest.Inputs {
+		inputs[i] = in.Name
+	}
+	return onnx.NewDynamicAdvancedSessionWithONNXData(graph.bytes, inputs, s.outputs, options)
+}
+
 // warm runs a batch size once, which lets the runtime lay out its memory for it and shows the outputs' real shapes: what a
 // graph declares of them need not be so. Then it makes ready the tensors that callers will lease.
-func (s *Session) warm(size int) error {
+func (s *Session) warm(ctx context.Context, size int, o inference.Opening) error {
 	first, err := newTensors(s, size, nil)
 	if err != nil {
 		return err
 	}
-	_, err = first.Run()
+	inTurn := o.Warm
+	if inTurn == nil {
+		inTurn = func(_ context.Context, _ int, run func() error) error { return run() }
+	}
+	err = inTurn(ctx, 1, func() error { _, err := first.Run(); return err })
 	shapes := first.fixedShapes()
+	if err == nil && s.wide != nil && size == s.manifest.BatchSizes[0] { // all threads are for one sample; see WideBatch
+		err = inTurn(ctx, o.Wide, func() error { _, err := wideTensors{first}.RunWide(); return err })
+	}
 	first.destroy()
 	if err != nil {
 		return err
@@ -104,12 +124,14 @@ func (s *Session) Lease(size int) (inference.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t != nil {
-		return t, nil
+	if t == nil {
+		if t, err = newTensors(s, size, shapes); err != nil {
+			s.returned(nil)
+			return nil, err
+		}
 	}
-	if t, err = newTensors(s, size, shapes); err != nil {
-		s.returned(nil)
-		return nil, err
+	if s.wide != nil {
+		return wideTensors{t}, nil
 	}
 	return t, nil
 }
@@ -149,8 +171,17 @@ func (s *Session) returned(t *tensors) {
 		t.destroy()
 	}
 	if last {
-		_ = s.inner.Destroy()
+		_ = s.destroy()
 	}
+}
+
+// destroy frees the network, once.
+func (s *Session) destroy() error {
+	err := s.inner.Destroy()
+	if s.wide != nil {
+		err = errors.Join(err, s.wide.Destroy())
+	}
+	return err
 }
 
 // Close implements inference.Session.
@@ -173,7 +204,7 @@ func (s *Session) Close() error {
 		s.onClose()
 	}
 	if last {
-		return s.inner.Destroy()
+		return s.destroy()
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func withGraph(t testing.TB, m *models.Model, graph []byte) *models.Model {
 
 func open(t testing.TB, r *Runtime, m *models.Model) *Session {
 	t.Helper()
-	s, err := r.Open(context.Background(), m, 2)
+	s, err := r.Open(context.Background(), m, inference.Opening{Leases: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func floatsEqual(a, b []float32) bool {
 
 func TestCloseWaitsForTheLastLease(t *testing.T) {
 	r := newRuntime(t, Config{})
-	s, err := r.Open(context.Background(), shipped(t), 1)
+	s, err := r.Open(context.Background(), shipped(t), inference.Opening{Leases: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestCloseWaitsForTheLastLease(t *testing.T) {
 	if err := errors.Join(r.Close(), r.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Open(context.Background(), shipped(t), 1); !errors.Is(err, inspection.ErrClosed) {
+	if _, err := r.Open(context.Background(), shipped(t), inference.Opening{Leases: 1}); !errors.Is(err, inspection.ErrClosed) {
 		t.Errorf("open after close: got %v, want ErrClosed", err)
 	}
 }
@@ -248,7 +248,7 @@ func TestMissingProviderFallsBack(t *testing.T) {
 		t.Errorf("a closed model leaves %d warnings in the metrics", n)
 	}
 
-	if _, err := newRuntime(t, Config{RefuseFallback: true}).Open(context.Background(), m, 1); !errors.Is(err, inspection.ErrUnavailable) || !strings.Contains(err.Error(), "tensorrt:0") {
+	if _, err := newRuntime(t, Config{RefuseFallback: true}).Open(context.Background(), m, inference.Opening{Leases: 1}); !errors.Is(err, inspection.ErrUnavailable) || !strings.Contains(err.Error(), "tensorrt:0") {
 		t.Errorf("with fallbacks refused: got %v, want ErrUnavailable that names tensorrt:0", err)
 	}
 }
@@ -268,13 +268,13 @@ func TestOpenRefuses(t *testing.T) {
 			m.Inputs[0].Width = 640
 		}),
 	} {
-		if s, err := r.Open(context.Background(), m, 1); !errors.Is(err, inspection.ErrInvalid) {
+		if s, err := r.Open(context.Background(), m, inference.Opening{Leases: 1}); !errors.Is(err, inspection.ErrInvalid) {
 			t.Errorf("%s: got %v, %v; want ErrInvalid", name, s, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := r.Open(ctx, good, 1); !errors.Is(err, context.Canceled) {
+	if _, err := r.Open(ctx, good, inference.Opening{Leases: 1}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v, want context.Canceled", err)
 	}
 }

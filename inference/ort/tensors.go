@@ -109,11 +109,21 @@ func asFloats(b []byte) []float32 {
 func (t *tensors) Inputs() [][]byte { return t.slabs }
 
 // Run implements inference.Batch.
-func (t *tensors) Run() ([]decode.Output, error) {
+func (t *tensors) Run() ([]decode.Output, error) { return t.run(t.session.inner) }
+
+// wideTensors is the memory of a batch of a session with a wide network too. Both run on the same memory.
+type wideTensors struct{ *tensors }
+
+var _ inference.WideBatch = wideTensors{}
+
+// RunWide implements inference.WideBatch.
+func (t wideTensors) RunWide() ([]decode.Output, error) { return t.run(t.session.wide) }
+
+func (t *tensors) run(network *onnx.DynamicAdvancedSession) ([]decode.Output, error) {
 	t.dropOwned()
 	values := make([]onnx.Value, len(t.fixed))
 	copy(values, t.fixed)
-	err := t.session.inner.Run(t.inputs, values)
+	err := network.Run(t.inputs, values)
 	for i, v := range values {
 		if v != nil && t.fixed[i] == nil {
 			t.owned = append(t.owned, v)
