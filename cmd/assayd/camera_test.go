@@ -73,7 +73,8 @@ func (p *parts) Next(ctx context.Context) (camera.Shot, error) {
 
 func (p *parts) Close() error { return nil }
 
-// connect opens a camera's stream to the site. It is quick to come back, for the tests' sake.
+// connect opens a camera's stream to the site and waits until the node has told it the recipe's terms: until then frames
+// have the camera's own budget. It is quick to come back, for the tests' sake.
 func (s *site) connect() *camera.Stream {
 	s.t.Helper()
 	cfg := camera.DefaultStream()
@@ -93,6 +94,11 @@ func (s *site) connect() *camera.Stream {
 			s.t.Logf("log of the camera:\n%s", log)
 		}
 	})
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	if err := stream.Connect(ctx); err != nil {
+		s.t.Fatal(err)
+	}
 	return stream
 }
 

@@ -39,7 +39,7 @@ func TestSIGTERMAnswersWhatIsIn(t *testing.T) {
 	s.closeStream(stream)
 	sum := s.prove(expected{session: stream.Session(), outcomes: outcomes, picture: src.picture})
 	if sum.rows != frames || sum.judged != frames || sum.kept != frames {
-		t.Errorf("%d results, %d judged by the model, %d images kept; want %d of each", sum.rows, sum.judged, sum.kept, frames)
+		t.Errorf("%d results, %d judged by the model, %d images kept; want %d of each; not judged: %v", sum.rows, sum.judged, sum.kept, frames, sum.unjudged)
 	}
 	if log := node.log.String(); strings.Contains(log, "level=ERROR") {
 		t.Error("the node's log has errors")

@@ -55,6 +55,7 @@ func TestKilledNodesLoseNothingAndJudgeNothingTwice(t *testing.T) {
 		if round%2 == 0 {
 			s.killInFlight(node, stream, &answered, answered.Load()+40+random.Int64N(50), time.Duration(random.Int64N(int64(60*time.Millisecond))))
 			kills["in flight"]++
+			s.keptIsKept(src)
 			node = s.start(fmt.Sprintf("ASSAY_FAILPOINT=after-commit:%d", 40+random.IntN(50)))
 			continue
 		}
@@ -63,6 +64,7 @@ func TestKilledNodesLoseNothingAndJudgeNothingTwice(t *testing.T) {
 			t.Fatalf("the program ended with %v, want SIGKILL between a commit and its reply\n%s", node.err, node.log)
 		}
 		kills["after commit"]++
+		s.keptIsKept(src)
 		node = s.start()
 	}
 	var err error
@@ -84,11 +86,14 @@ func TestKilledNodesLoseNothingAndJudgeNothingTwice(t *testing.T) {
 	case len(outcomes) != frames || sum.rows != frames:
 		t.Errorf("%d outcomes and %d effective results, want %d of each", len(outcomes), sum.rows, frames)
 	case sum.judged*100 < frames*99:
-		t.Errorf("%d of %d frames were judged by the model, want at least 99 %%", sum.judged, frames)
+		t.Errorf("%d of %d frames were judged by the model, want at least 99 %%; the others: %v", sum.judged, frames, sum.unjudged)
 	case repeats.Load() == 0:
 		t.Error("no frame was answered from the record although the node was killed between a commit and its reply")
 	case sum.kept < frames-4*64: // what a node had in memory when it was killed is lost, and is called so
 		t.Errorf("%d images are kept, %d lost, %d shed: want nearly all of %d", sum.kept, sum.lost, sum.shed, frames)
+	}
+	if t.Failed() {
+		return // the sum below says that all is well
 	}
 	t.Logf("%d frames over %d kills (%d in flight, %d between commit and reply): %d results, lost 0, double 0, PASS without inference 0; "+
 		"%.1f %% judged by the model, %d answered from the record, %d sent again; images %d kept, %d lost; %.1f s, seed %d",
@@ -105,6 +110,28 @@ func (s *site) killInFlight(node *process, stream *camera.Stream, answered *atom
 		s.t.Fatal("no frame is in flight: the kill would prove nothing")
 	}
 	node.kill()
+}
+
+// keptIsKept looks at a killed node's directory before anybody tidied it up: every image that a row calls kept is there.
+func (s *site) keptIsKept(src *parts) {
+	s.t.Helper()
+	rows, err := readRecord(s.data)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	kept := 0
+	for _, r := range rows {
+		if r.imageState != "kept" {
+			continue
+		}
+		kept++
+		if p := checkKept(s.data, r, src.picture(int(r.key.Seq)-1)); p != "" {
+			s.t.Errorf("after a kill, %s: called kept, but %s", r.key, p)
+		}
+	}
+	if kept == 0 {
+		s.t.Errorf("after a kill, none of %d images is kept: nothing was looked at", len(rows))
+	}
 }
 
 // list pages through the results of a session.

@@ -129,13 +129,17 @@ type expected struct {
 }
 
 // tally counts what the promise leaves open.
-type tally struct{ rows, judged, kept, lost, shed int }
+type tally struct {
+	rows, judged, kept, lost, shed int
+	unjudged                       map[inspection.Reason]int // why the first judgement is not the model's
+}
 
 // check holds a record against what the camera knows and names everything that breaks the promise: every frame once, none
 // twice, no PASS that no model spoke, no verdict milder than what the line acted on, no image called kept without its bytes.
 func check(data string, rows []*row, want expected) (sum tally, problems []string) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	seen := map[uint64]bool{}
+	sum.unjudged = map[inspection.Reason]int{}
 	for _, r := range rows {
 		if r.key.Session != want.session {
 			wrong("%s: a result that nobody sent", r.key)
@@ -158,6 +162,8 @@ func check(data string, rows []*row, want expected) (sum tally, problems []strin
 		sum.rows++
 		if r.judged() {
 			sum.judged++
+		} else if len(r.judgements) > 0 {
+			sum.unjudged[r.judgements[0].Reason]++
 		}
 		for _, p := range checkVerdict(r, outcome) {
 			wrong("%s: %s", r.key, p)
