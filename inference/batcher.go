@@ -50,6 +50,7 @@ type Batcher struct {
 	wake    chan struct{} // a token for each worker at most: look at the queue
 	quit    chan struct{}
 	workers sync.WaitGroup
+	threads *threads
 
 	mu     sync.Mutex
 	queues [classes][]*item // by class; first come first
@@ -79,7 +80,7 @@ func newBatcher(config BatcherConfig, log *slog.Logger, m *metrics) (*Batcher, e
 	case config.MaxDelay < 0:
 		return nil, fmt.Errorf("%w: max delay %v is negative", inspection.ErrInvalid, config.MaxDelay)
 	}
-	b := &Batcher{config: config, log: log, metrics: m, wake: make(chan struct{}, config.Workers), quit: make(chan struct{})}
+	b := &Batcher{config: config, log: log, metrics: m, wake: make(chan struct{}, config.Workers), quit: make(chan struct{}), threads: newThreads(config.Workers)}
 	for i := range config.Workers {
 		w := &worker{batcher: b, number: i}
 		b.workers.Go(w.run)
@@ -214,6 +215,13 @@ func (b *Batcher) pick(now time.Time) (batch []*item, wait time.Duration) {
 	}
 	b.metrics.depth.Sub(float64(len(batch)))
 	return batch, 0
+}
+
+// waiting reports whether anything is queued.
+func (b *Batcher) waiting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.head() != nil
 }
 
 // head returns the first item of the heaviest class.

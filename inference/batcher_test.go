@@ -22,8 +22,8 @@ func startBatcher(c BatcherConfig) (*Batcher, error) {
 	return newBatcher(c, slog.New(slog.DiscardHandler), newMetrics(prometheus.NewRegistry()))
 }
 
-// plan is one drawn history: who comes when, and what befalls them.
-type plan struct {
+// history is one drawn history: who comes when, and what befalls them.
+type history struct {
 	config  BatcherConfig
 	sizes   []int
 	takes   time.Duration
@@ -43,11 +43,11 @@ type caller struct {
 
 var fates = []string{"good", "good", "good", "good", "refused", "bad", "exploding", "panicking"}
 
-func drawPlan(t *rapid.T) plan {
+func drawHistory(t *rapid.T) history {
 	ms := func(name string, from, to int) time.Duration {
 		return time.Duration(rapid.IntRange(from, to).Draw(t, name)) * time.Millisecond
 	}
-	p := plan{
+	p := history{
 		config: BatcherConfig{Workers: rapid.IntRange(1, 4).Draw(t, "workers"), Queue: rapid.IntRange(1, 40).Draw(t, "queue"), MaxDelay: rapid.SampledFrom([]time.Duration{0, 3 * time.Millisecond}).Draw(t, "delay")},
 		sizes:  rapid.SampledFrom([][]int{{1}, {1, 2, 4, 8}, {4}, {2, 3}}).Draw(t, "sizes"),
 		takes:  ms("takes", 0, 20),
@@ -75,7 +75,7 @@ func drawPlan(t *rapid.T) plan {
 // Whatever is cancelled, expires, fails or explodes: every caller gets its own answer, once, and nobody else's fault.
 func TestEveryCallerGetsItsOwnAnswerOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := drawPlan(rt)
+		p := drawHistory(rt)
 		var err error
 		synctest.Test(t, func(*testing.T) { err = p.play() })
 		if err != nil {
@@ -84,7 +84,7 @@ func TestEveryCallerGetsItsOwnAnswerOnce(t *testing.T) {
 	})
 }
 
-func (p plan) play() error {
+func (p history) play() error {
 	b, err := startBatcher(p.config)
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (p plan) play() error {
 }
 
 // expected says whether an answer is one that the caller's own fate explains.
-func (p plan) expected(c caller, err error) error {
+func (p history) expected(c caller, err error) error {
 	own := map[string]bool{"good": err == nil, "refused": errors.Is(err, inspection.ErrImage), "bad": errors.Is(err, errBad), "exploding": isPanic(err), "panicking": isPanic(err)}[c.fate]
 	switch {
 	case own,
@@ -150,7 +150,7 @@ func isPanic(err error) bool {
 	return err != nil && strings.HasPrefix(err.Error(), "panic while judging")
 }
 
-func (p plan) checkRuns(sessions []*fakeSession) error {
+func (p history) checkRuns(sessions []*fakeSession) error {
 	for i, s := range sessions {
 		if s.leased != 0 {
 			return fmt.Errorf("%d leases were never released", s.leased)

@@ -12,6 +12,7 @@ import (
 type worker struct {
 	batcher *Batcher
 	number  int
+	single  bool // nobody else worked when this one began with its batch
 }
 
 // run works until the batcher is closed and its queue empty.
@@ -19,9 +20,13 @@ func (w *worker) run() {
 	b := w.batcher
 	quit := b.quit
 	for {
+		w.single = b.threads.take()
 		batch, wait := b.pick(time.Now())
 		if batch != nil {
 			w.serve(batch)
+		}
+		b.threads.give()
+		if batch != nil {
 			continue
 		}
 		if quit == nil && wait == 0 {
@@ -156,8 +161,14 @@ func (w *worker) alone(it *item, sample [][]byte) error {
 	return it.task.Read(outs, 0, start, time.Now())
 }
 
+// runBatch runs a batch, by all threads where it came alone and still is: then nobody else has a use for them.
 func (w *worker) runBatch(batch Batch) (outs []decode.Output, err error) {
 	err = w.guard(func() error {
+		if wide, ok := batch.(WideBatch); ok && w.single && w.batcher.widen() {
+			defer w.batcher.threads.giveRest()
+			outs, err = wide.RunWide()
+			return err
+		}
 		outs, err = batch.Run()
 		return err
 	})
