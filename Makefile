@@ -49,8 +49,12 @@ fuzz: setup ## Run every fuzz target for FUZZTIME (20s)
 	@scripts/fuzz.sh
 
 .PHONY: bench
-bench: setup ## Run the benchmarks (BENCH=regexp, BENCH_COUNT=6), kept for benchstat in build/bench
+bench: setup ## Measure a node against ONNX Runtime alone (BENCH=P1,P3, BENCH_QUICK=1), 25 minutes
 	@scripts/bench.sh
+
+.PHONY: microbench
+microbench: setup ## Run the Go benchmarks (BENCH=regexp, BENCH_COUNT=6), kept for benchstat
+	@scripts/microbench.sh
 
 .PHONY: clean
 clean: ## Remove what was built; .tools with its downloads stays

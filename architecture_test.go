@@ -142,8 +142,15 @@ var house = []room{
 		path: "benchmarks",
 		ours: []string{
 			"inspection", "proto", "node", "camera", "camera/synthetic", "camera/video", "inference", "inference/ort",
+			"benchmarks/raw",
 		},
 		outside: []string{"google.golang.org/grpc", "google.golang.org/protobuf", "net/http"},
+	},
+	{
+		// What the benchmarks compare with: the runtime without the engine. The decoders are inference's.
+		path:    "benchmarks/raw",
+		ours:    []string{"inspection", "models", "inference", "inference/imaging", "inference/ort"},
+		outside: []string{"github.com/yalue/onnxruntime_go"},
 	},
 }
 

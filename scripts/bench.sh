@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
-# Runs the benchmarks of every package that has one and keeps the output as build/bench/<commit>.txt, ready for
-# benchstat. BENCH picks by name, BENCH_COUNT (default 6) is how often each runs: benchstat wants six or more.
+# Measures the node against ONNX Runtime alone (benchmarks/), prints the table and keeps the results in build/bench as
+# text for benchstat and as JSON. About 25 minutes; the machine must have nothing else to do.
+#
+#   BENCH=P1,P3        only these
+#   BENCH_QUICK=1      one run of 1 s for each figure: that it works, not how fast it is
+#   BENCH_PAIRS=7  BENCH_UNIT=5s   A B pairs of a figure, length of one run
+#   BENCH_OUT=benchmarks/results   where a run that is to be committed goes
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/env.sh
 
-mapfile -t packages < <(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r -n 1 dirname | sort -u)
-[ ${#packages[@]} -gt 0 ] || { echo "bench: no package has a benchmark yet"; exit 0; }
-
+pairs=7 unit=5s
+[ -z "${BENCH_QUICK:-}" ] || { pairs=1 unit=1s; }
 mkdir -p build/bench
-out=build/bench/$(git describe --always --dirty 2>/dev/null || echo unversioned).txt
-go test -run '^$' -bench "${BENCH:-.}" -benchmem -count "${BENCH_COUNT:-6}" -timeout 0 "${packages[@]}" | tee "$out"
-echo "bench: kept in $out; compare with: benchstat OLD.txt $out"
+go build -o build/bench/assayd ./cmd/assayd
+# The one with the failpoint can leave out the record, which P2 and P10 compare with.
+GOFLAGS="${GOFLAGS/-tags=/-tags=assay_failpoint,}" go build -o build/bench/assayd-unrecorded ./cmd/assayd
+go build -o build/bench/bench ./benchmarks/cmd/bench
+exec build/bench/bench -assayd build/bench/assayd -unrecorded build/bench/assayd-unrecorded \
+	-models benchmarks/models -only "${BENCH:-}" -pairs "${BENCH_PAIRS:-$pairs}" -unit "${BENCH_UNIT:-$unit}" \
+	-out "${BENCH_OUT:-build/bench}" -commit "$(git describe --always --dirty 2>/dev/null || echo unversioned)"

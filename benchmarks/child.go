@@ -1,0 +1,240 @@
+package benchmarks
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/assay-vision/assay/camera/load"
+)
+
+// child is an assayd in a process of its own.
+type child struct {
+	cmd        *exec.Cmd
+	grpc, http string
+	done       chan struct{} // it ended
+	work       sync.WaitGroup
+
+	mu   sync.Mutex
+	tail []string // the last lines that it wrote
+	gc   time.Duration
+}
+
+// childConfig says how an assayd is started.
+type childConfig struct {
+	program string
+	dir     string // for its data; made
+	recipes string
+	models  string
+	env     []string
+}
+
+// settings are what a benchmark's node has beside its defaults.
+func (c childConfig) settings() []string {
+	return []string{
+		"node.name=benchmark", "node.data_dir=" + filepath.Join(c.dir, "data"), "recipes.dir=" + c.recipes, "models.dir=" + c.models,
+		"listen.grpc=127.0.0.1:0", "listen.http=127.0.0.1:0", "images.budget=1GiB", "log.format=json",
+	}
+}
+
+// start starts an assayd and waits until it judges.
+func start(ctx context.Context, c childConfig) (*child, error) {
+	var args []string
+	for _, s := range c.settings() {
+		args = append(args, "--set", s)
+	}
+	n := &child{cmd: exec.Command(c.program, args...), done: make(chan struct{})}
+	n.cmd.Env = append(os.Environ(), c.env...)
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the benchmark, which then stops the node
+	stderr, err := n.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.program, err)
+	}
+	up := make(chan struct{})
+	n.work.Go(func() { n.follow(stderr, up) })
+	go func() {
+		n.work.Wait() // Wait may only be called once all is read
+		_ = n.cmd.Wait()
+		close(n.done)
+	}()
+	if err := n.await(ctx, up); err != nil {
+		n.stop()
+		return nil, fmt.Errorf("%w; its last words:\n%s", err, n.lastWords())
+	}
+	return n, nil
+}
+
+// follow reads what the node writes: its addresses, and what Go's collector says of itself.
+func (n *child) follow(r io.Reader, up chan struct{}) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		if d, ok := gcTime(line); ok {
+			n.mu.Lock()
+			n.gc += d
+			n.mu.Unlock()
+			continue
+		}
+		var entry struct{ Msg, GRPC, HTTP string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "node is up" && n.grpc == "" {
+			n.grpc, n.http = entry.GRPC, entry.HTTP
+			close(up)
+		}
+		n.mu.Lock()
+		n.tail = append(n.tail, line)
+		n.tail = n.tail[max(0, len(n.tail)-20):]
+		n.mu.Unlock()
+	}
+	_, _ = io.Copy(io.Discard, r) // a line that was too long must not block the node
+}
+
+func (n *child) lastWords() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Join(n.tail, "\n")
+}
+
+func (n *child) await(ctx context.Context, up <-chan struct{}) error {
+	timeout := time.After(2 * time.Minute)
+	select {
+	case <-up:
+	case <-n.done:
+		return errors.New("the node ended")
+	case <-timeout:
+		return errors.New("the node does not come up")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for {
+		body, err := n.get(ctx, "/readyz")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-n.done:
+			return errors.New("the node ended")
+		case <-timeout:
+			return fmt.Errorf("the node is not ready: %w: %s", err, body)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// get asks the node's HTTP side.
+func (n *child) get(ctx context.Context, path string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.http+path, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s", path, resp.Status)
+	}
+	return string(body), err
+}
+
+// metric returns the sum over all labels of one of the node's metrics.
+func (n *child) metric(ctx context.Context, name string) (float64, error) {
+	text, err := n.get(ctx, "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	return metricOf(text, name)
+}
+
+func metricOf(text, name string) (sum float64, err error) {
+	found := false
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || rest == "" || rest[0] != ' ' && rest[0] != '{' {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(rest[strings.LastIndexByte(rest, ' '):]), 64)
+		if err != nil {
+			return 0, fmt.Errorf("metric %s: %w", name, err)
+		}
+		sum, found = sum+v, true
+	}
+	if !found {
+		return 0, fmt.Errorf("the node has no metric %s", name)
+	}
+	return sum, nil
+}
+
+// gcCPU is what the collector has used by now. The node must have been started with GODEBUG=gctrace=1.
+func (n *child) gcCPU() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.gc
+}
+
+// gcTime reads a line of Go's gctrace, whose CPU times stand as "0.1+0.2/0.3/0.4+0.5 ms cpu": pause, assists, background,
+// idle, pause. Time that nobody else wanted (idle) does not count.
+func gcTime(line string) (time.Duration, bool) {
+	if !strings.HasPrefix(line, "gc ") {
+		return 0, false
+	}
+	head, _, ok := strings.Cut(line, " ms cpu")
+	if !ok {
+		return 0, false
+	}
+	fields := strings.FieldsFunc(head[strings.LastIndexByte(head, ' ')+1:], func(r rune) bool { return r == '+' || r == '/' })
+	if len(fields) != 5 {
+		return 0, false
+	}
+	total := 0.0
+	for i, f := range fields {
+		v, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			return 0, false
+		}
+		if i != 3 {
+			total += v
+		}
+	}
+	return time.Duration(total * float64(time.Millisecond)), true
+}
+
+// cpu is what the node's process has used of all cores.
+func (n *child) cpu() (time.Duration, error) { return processCPU(n.cmd.Process.Pid) }
+
+// dial opens cameras to the node.
+func (n *child) dial(ctx context.Context, recipe string, streams int, apart bool) (*load.Client, error) {
+	return load.Dial(ctx, load.Config{Addr: n.grpc, Recipe: recipe, Line: "benchmark", Streams: streams, Apart: apart})
+}
+
+// stop ends the node and waits for it.
+func (n *child) stop() {
+	_ = n.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-n.done:
+	case <-time.After(35 * time.Second):
+		_ = n.cmd.Process.Kill()
+		<-n.done
+	}
+}

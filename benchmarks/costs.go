@@ -1,0 +1,303 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/assay-vision/assay/camera/load"
+	"github.com/assay-vision/assay/inspection"
+)
+
+// manyStreams is P8a: the node's CPU for a frame at 256 streams over that at one stream, at the same total rate.
+func manyStreams(ctx context.Context, s *suite) error {
+	const many = 256
+	w, err := s.load(ctx, "conv1")
+	if err != nil {
+		return err
+	}
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	rate := 0.4 * w.capacity()
+	run := func(streams int, seed uint64) (served, error) {
+		c, err := n.dial(ctx, w.name, streams, true)
+		if err != nil {
+			return served{}, err
+		}
+		defer func() { _ = c.Close() }()
+		t, err := load.Poisson(rate, s.Unit, seed)
+		if err != nil {
+			return served{}, err
+		}
+		for i := range t { // in turn, so that every camera has its share
+			t[i].Stream = i % streams
+		}
+		return w.follow(ctx, n, c, t, 0)
+	}
+	before, err := run(1, 800)
+	if err != nil {
+		return err
+	}
+	var pairs []pair
+	frames := 0
+	for i := range max(1, s.Pairs/2) {
+		r, err := run(many, uint64(800+i))
+		if err != nil {
+			return err
+		}
+		after, err := run(1, uint64(801+i))
+		if err != nil {
+			return err
+		}
+		frames += r.report.Answered
+		pairs = append(pairs, pair{figure: float64(r.cpu), before: float64(before.cpu), after: float64(after.cpu), fault: r.report.Void()})
+		before = after
+	}
+	j := judge(pairs, ratio)
+	row := newRow("P8a", fmt.Sprintf("%d streams", many), Bar{1.15, true}, "", j)
+	row.Raw, row.Frames = fmt.Sprintf("one stream: CPU %.3f ms a frame", j.raw.Median/1e6), frames
+	row.note("conv1 at %.0f frames/s, a connection for each stream", rate)
+	s.add(row)
+	return nil
+}
+
+// sizes is P8b: the node's CPU for each MB of raw frames from 0.1 to 20 MP, with a model that takes next to nothing.
+func sizes(ctx context.Context, s *suite) error {
+	w, err := s.load(ctx, "tiny")
+	if err != nil {
+		return err
+	}
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	var megabytes, costs []float64
+	notes, frames := "", 0
+	for _, size := range [][2]int{{320, 320}, {1024, 1024}, {2592, 1944}, {4096, 2560}, {5120, 4096}} {
+		o, err := w.other(largeFrames(size[0], size[1], 4))
+		if err != nil {
+			return err
+		}
+		c, err := n.dial(ctx, w.name, 2, true)
+		if err != nil {
+			return err
+		}
+		if _, err = o.saturate(ctx, n, c, s.Unit/4, 4); err == nil { // warm
+			var r served
+			if r, err = o.saturate(ctx, n, c, s.Unit, 4); err == nil {
+				mb := float64(size[0]*size[1]) / 1e6
+				megabytes, costs = append(megabytes, mb), append(costs, ms(r.cpu))
+				notes += fmt.Sprintf("%.1f MB: %.3f ms (%d) ", mb, ms(r.cpu), r.report.Answered)
+				frames += r.report.Answered
+			}
+		}
+		_ = c.Close()
+		if err != nil {
+			return err
+		}
+	}
+	// Every frame costs something whatever its size; what a megabyte costs is what comes on top. The worst size counts.
+	worst := 0.0
+	for i := 1; i < len(costs); i++ {
+		worst = max(worst, (costs[i]-costs[0])/(megabytes[i]-megabytes[0]))
+	}
+	_, b := slope(megabytes, costs)
+	row := newRow("P8b", "raw frames to 20 MP", Bar{0.4, true}, "ms/MB", judged{figure: spread{worst, b, worst}, valid: []float64{worst}})
+	row.Raw, row.Frames = fmt.Sprintf("line through all sizes %.3f ms/MB", b), frames
+	row.note("node CPU a frame, (frames): %s", notes)
+	s.add(row)
+	return nil
+}
+
+// A JPEG of P9 and P11.
+const (
+	jpegWidth   = 2592
+	jpegHeight  = 1944
+	jpegQuality = 80
+)
+
+// jpegs is P9: 5 MP JPEGs served a second, over what the cores do with decoding, resizing and inference alone.
+func jpegs(ctx context.Context, s *suite) error {
+	w, err := s.load(ctx, "conv9")
+	if err != nil {
+		return err
+	}
+	frames, err := jpegFrames(jpegWidth, jpegHeight, 4, jpegQuality)
+	if err != nil {
+		return err
+	}
+	o, err := w.other(frames)
+	if err != nil {
+		return err
+	}
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	c, err := n.dial(ctx, w.name, camerasAtOnce, true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := o.saturate(ctx, n, c, s.Unit/4, 0); err != nil { // warm
+		return err
+	}
+	whole := func() (float64, error) { return w.model.Whole(ctx, frames, cores(), s.Unit) }
+	before, err := whole()
+	if err != nil {
+		return err
+	}
+	var pairs []pair
+	count, flaws := 0, ""
+	for range max(1, s.Pairs/2) {
+		r, err := o.saturate(ctx, n, c, s.Unit, 0)
+		if err != nil {
+			return err
+		}
+		after, err := whole()
+		if err != nil {
+			return err
+		}
+		count += r.report.Answered
+		flaws += r.flaws()
+		pairs = append(pairs, pair{figure: r.rate, before: before, after: after})
+		before = after
+	}
+	j := judge(pairs, ratio)
+	row := newRow("P9", "5 MP JPEG", Bar{Limit: 0.90}, "", j)
+	row.Raw, row.Frames = fmt.Sprintf("decode, resize, infer: %.1f frames/s", j.raw.Median), count
+	row.note("conv9, %d kB a JPEG", frames[0].Image.Data.Len()/1000)
+	if flaws != "" {
+		row.note("%s", flaws)
+	}
+	s.add(row)
+	return nil
+}
+
+// recording is P10: throughput with every verdict on disk before its answer, over that without the record.
+func recording(ctx context.Context, s *suite) error {
+	for _, model := range []string{"conv9", "conv1"} {
+		w, err := s.load(ctx, model)
+		if err != nil {
+			return err
+		}
+		if err := s.recordingOf(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *suite) recordingOf(ctx context.Context, w *workload) error {
+	run := map[bool]func() (served, error){}
+	for _, recorded := range []bool{true, false} {
+		n, err := s.node(ctx, recorded)
+		if err != nil {
+			return err
+		}
+		c, err := n.dial(ctx, w.name, camerasAtOnce, true)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = c.Close() }()
+		run[recorded] = func() (served, error) { return w.saturate(ctx, n, c, s.Unit, 0) }
+		if _, err := w.saturate(ctx, n, c, s.Unit/4, 0); err != nil { // warm
+			return err
+		}
+	}
+	before, err := run[false]()
+	if err != nil {
+		return err
+	}
+	var pairs []pair
+	frames := 0
+	for range max(1, s.Pairs/2) {
+		r, err := run[true]()
+		if err != nil {
+			return err
+		}
+		after, err := run[false]()
+		if err != nil {
+			return err
+		}
+		frames += r.report.Answered
+		pairs = append(pairs, pair{figure: r.rate, before: before.rate, after: after.rate})
+		before = after
+	}
+	j := judge(pairs, ratio)
+	row := newRow("P10", w.name, Bar{Limit: 0.95}, "", j)
+	row.Raw, row.Frames = fmt.Sprintf("unrecorded %.1f frames/s", j.raw.Median), frames
+	s.add(row)
+	return nil
+}
+
+// garbage is P11: what the node allocates on Go's heap for a frame, and the collector's share of its CPU.
+func garbage(ctx context.Context, s *suite) error {
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	jpeg5, err := jpegFrames(jpegWidth, jpegHeight, 4, jpegQuality)
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		name, model string
+		frames      []inspection.Frame
+	}{
+		{"49 kB raw", "conv1", nil}, {"150 kB raw", "conv9", nil}, {"20 MB raw", "tiny", largeFrames(5120, 4096, 4)}, {"5 MP JPEG", "conv9", jpeg5},
+	} {
+		w, err := s.load(ctx, c.model)
+		if err == nil && c.frames != nil {
+			w, err = w.other(c.frames)
+		}
+		if err == nil {
+			err = s.garbageOf(ctx, n, w, c.name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *suite) garbageOf(ctx context.Context, n *child, w *workload, name string) error {
+	c, err := n.dial(ctx, w.name, camerasAtOnce, true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := w.saturate(ctx, n, c, s.Unit/4, 0); err != nil { // warm: pools are filled
+		return err
+	}
+	heap := func() (float64, error) { return n.metric(ctx, "go_memstats_alloc_bytes_total") }
+	allocated, err := heap()
+	if err != nil {
+		return err
+	}
+	collected, start := n.gcCPU(), time.Now()
+	r, err := w.saturate(ctx, n, c, 2*s.Unit, 0)
+	if err != nil {
+		return err
+	}
+	after, err := heap()
+	if err != nil {
+		return err
+	}
+	gc := n.gcCPU() - collected
+	bytes := (after - allocated) / float64(max(r.report.Answered, 1))
+	if r.report.Answered == 0 {
+		bytes = math.NaN()
+	}
+	row := newRow("P11", name+" heap", Bar{16 << 10, true}, "B", judged{figure: spread{bytes, bytes, bytes}, valid: []float64{bytes}})
+	row.Frames, row.CPU, row.Raw = r.report.Answered, ms(r.cpu), "-"
+	s.add(row)
+	share := 100 * gc.Seconds() / (r.cpu.Seconds() * float64(r.report.Answered))
+	row = newRow("P11", name+" GC", Bar{1.5, true}, "% of CPU", judged{figure: spread{share, share, share}, valid: []float64{share}})
+	row.Frames, row.Raw = r.report.Answered, fmt.Sprintf("node CPU %.2f s of %.1f s", r.cpu.Seconds()*float64(r.report.Answered), time.Since(start).Seconds())
+	s.add(row)
+	return nil
+}

@@ -1,0 +1,178 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/assay-vision/assay/benchmarks/raw"
+	"github.com/assay-vision/assay/camera/load"
+)
+
+// P4's frames: three in ten have the tight deadline.
+const (
+	tightShare = 0.3
+	tight      = 25 * time.Millisecond
+	loose      = 150 * time.Millisecond
+)
+
+// mixedDeadlines is P4: goodput over that of the best textbook policy, simulated on the same timetable with as many servers
+// as there are cores, each as fast as the raw loop.
+func mixedDeadlines(ctx context.Context, s *suite) error {
+	w, err := s.load(ctx, "conv9")
+	if err != nil {
+		return err
+	}
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	c, err := n.dial(ctx, w.name, 4*camerasAtOnce, true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	before, err := w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+	if err != nil {
+		return err
+	}
+	for _, c4 := range []struct {
+		name  string
+		burst int
+		load  float64
+	}{{"Poisson 0.9", 1, 0.9}, {"Poisson 1.1", 1, 1.1}, {"bursts of 6 0.9", 6, 0.9}, {"bursts of 6 1.1", 6, 1.1}} {
+		var all, strict []pair
+		frames, best := 0, ""
+		for i := range max(1, s.Pairs/2) {
+			seed := uint64(400 + i)
+			table := func(capacity float64) (load.Schedule, error) {
+				t, err := load.Bursts(c4.load*capacity, c4.burst, 2*s.Unit, seed)
+				t.Budgets(tightShare, tight, loose, seed+1)
+				return t, err
+			}
+			var out []load.Outcome
+			r, timetable, after, err := s.mixedPair(ctx, w, n, c, before, table, &out)
+			if err != nil {
+				return err
+			}
+			name, share := bestPolicy(timetable, cores(), time.Duration(float64(cores())/before.Rate*float64(time.Second)))
+			best = fmt.Sprintf("%s, simulated %.3f", name, share)
+			frames += r.report.Frames
+			all = append(all, pair{figure: r.report.Goodput() / share, before: before.Rate, after: after.Rate, fault: r.report.Void()})
+			strict = append(strict, pair{figure: goodOf(out, tight), before: before.Rate, after: after.Rate, fault: r.report.Void()})
+			before = after
+		}
+		row := newRow("P4", c4.name, Bar{Limit: 0.95}, "", judge(all, plain))
+		row.Raw, row.Frames = "best of six: "+best, frames
+		s.add(row)
+		bar := Bar{}
+		if c4.load == 0.9 {
+			bar.Limit = 0.93
+		}
+		row = newRow("P4", c4.name+" tight class", bar, "", judge(strict, plain))
+		row.Raw, row.Frames = "1", frames
+		s.add(row)
+	}
+	return nil
+}
+
+func (s *suite) mixedPair(ctx context.Context, w *workload, n *child, c *load.Client, before raw.Figures, table func(float64) (load.Schedule, error), out *[]load.Outcome) (r served, t load.Schedule, after raw.Figures, err error) {
+	if t, err = table(before.Rate); err != nil {
+		return
+	}
+	r, err = measure(n, t.Length(), func() ([]load.Outcome, error) {
+		var err error
+		*out, err = c.Open(ctx, t, w.options())
+		return *out, err
+	})
+	if err == nil {
+		after, err = w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+	}
+	return
+}
+
+// goodOf is the goodput of the frames with one budget.
+func goodOf(out []load.Outcome, budget time.Duration) float64 {
+	n, good := 0, 0
+	for _, o := range out {
+		if o.Budget != budget {
+			continue
+		}
+		n++
+		if o.Good() {
+			good++
+		}
+	}
+	return float64(good) / float64(n)
+}
+
+// inTime is the share that P6 asks for.
+const inTime = 0.999
+
+// cameras is P6: how many cameras of 10 frames a second can be served with 99.9 % in time, over the wall.
+func cameras(ctx context.Context, s *suite) error {
+	w, err := s.load(ctx, "conv9")
+	if err != nil {
+		return err
+	}
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	for _, together := range []bool{false, true} {
+		before, err := w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+		if err != nil {
+			return err
+		}
+		name, wall := "random phase", before.Rate/10
+		if together {
+			name, wall = "all together", min(before.Rate/10, before.Rate*deadline.Seconds())
+		}
+		most, notes, fault, err := s.mostCameras(ctx, w, n, together, wall)
+		if err != nil {
+			return err
+		}
+		after, err := w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+		if err != nil {
+			return err
+		}
+		// Cameras are whole: the wall is too.
+		p := pair{figure: float64(most) / math.Floor(wall), before: before.Rate, after: after.Rate, fault: fault}
+		row := newRow("P6", name, Bar{Limit: 0.85}, "", judge([]pair{p}, plain))
+		row.Raw = fmt.Sprintf("wall %.1f cameras, served %d", wall, most)
+		row.note("%s", notes)
+		s.add(row)
+	}
+	return nil
+}
+
+// mostCameras looks for the largest number of cameras by halving.
+func (s *suite) mostCameras(ctx context.Context, w *workload, n *child, together bool, wall float64) (most int, notes, fault string, err error) {
+	low, high := 0, int(math.Ceil(1.05*wall))+1 // low is served, high is not
+	for count := max(1, int(0.85*wall)); high-low > 1; count = (low + high) / 2 {
+		t, err := load.Cameras(count, 10, together, 2*s.Unit, uint64(600+count))
+		if err != nil {
+			return 0, "", "", err
+		}
+		c, err := n.dial(ctx, w.name, count, true)
+		if err != nil {
+			return 0, "", "", err
+		}
+		r, err := w.follow(ctx, n, c, t, deadline)
+		_ = c.Close()
+		if err != nil {
+			return 0, "", "", err
+		}
+		if void := r.report.Void(); void != "" {
+			fault = fmt.Sprintf("%d cameras: %s", count, void)
+		}
+		notes += fmt.Sprintf("%d: %.4f of %d, ", count, r.report.Goodput(), r.report.Frames)
+		if r.report.Goodput() >= inTime {
+			low = count
+		} else {
+			high = count
+		}
+	}
+	return low, notes, fault, nil
+}

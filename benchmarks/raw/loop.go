@@ -1,0 +1,201 @@
+package raw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"github.com/assay-vision/assay/inspection"
+)
+
+func bytesOf(f []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), 4*len(f))
+}
+
+// Setting is a way to call the runtime.
+type Setting struct {
+	Callers int  `json:"callers"`
+	Threads int  `json:"threads"` // of each call
+	Batch   int  `json:"batch"`
+	Spin    bool `json:"spin"`
+}
+
+// String is short: callers x threads, batch.
+func (s Setting) String() string {
+	spin := ""
+	if s.Spin {
+		spin = " spinning"
+	}
+	return fmt.Sprintf("%dx%d b%d%s", s.Callers, s.Threads, s.Batch, spin)
+}
+
+// Figures are what a raw loop measured.
+type Figures struct {
+	Setting Setting       `json:"setting"`
+	Rate    float64       `json:"frames_per_second"`
+	P50     time.Duration `json:"p50_ns"` // of one call
+	P99     time.Duration `json:"p99_ns"`
+	CPU     time.Duration `json:"cpu_ns_per_frame"`
+	Frames  int           `json:"frames"`
+}
+
+// Loop is a model that is ready to be run at one setting.
+type Loop struct {
+	setting Setting
+	session *onnx.DynamicAdvancedSession
+	lanes   []*lane
+}
+
+// Loop makes a loop ready. samples, each of SampleBytes, fill the inputs; they are taken round and round.
+func (m *Model) Loop(s Setting, samples [][]byte) (*Loop, error) {
+	if s.Callers < 1 || s.Threads < 1 || s.Batch < 1 || len(samples) == 0 {
+		return nil, fmt.Errorf("%w: raw loop %+v on %d samples: give at least 1 of each", inspection.ErrInvalid, s, len(samples))
+	}
+	session, err := m.session(s.Threads, s.Spin)
+	if err != nil {
+		return nil, fmt.Errorf("raw session of %s: %w", m.Name, err)
+	}
+	l := &Loop{setting: s, session: session}
+	for c := range s.Callers {
+		lane, err := m.lane(session, s.Batch)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("raw tensors of %s: %w", m.Name, err), l.Close())
+		}
+		l.lanes = append(l.lanes, lane)
+		for i := range s.Batch {
+			n := len(lane.slab) / s.Batch
+			copy(lane.slab[i*n:(i+1)*n], samples[(c*s.Batch+i)%len(samples)])
+		}
+	}
+	return l, nil
+}
+
+// Run calls the runtime for length from all callers.
+func (l *Loop) Run(ctx context.Context, length time.Duration) (Figures, error) {
+	times := make([][]time.Duration, len(l.lanes))
+	errs := make([]error, len(l.lanes))
+	cpu, start := ownCPU(), time.Now()
+	var work sync.WaitGroup
+	for i, lane := range l.lanes {
+		work.Go(func() {
+			for from := start; from.Sub(start) < length && ctx.Err() == nil; {
+				if errs[i] = lane.run(); errs[i] != nil {
+					return
+				}
+				to := time.Now()
+				times[i] = append(times[i], to.Sub(from))
+				from = to
+			}
+		})
+	}
+	work.Wait()
+	took, spent := time.Since(start), ownCPU()-cpu
+	all := slices.Concat(times...)
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return Figures{}, err
+	}
+	n := len(all) * l.setting.Batch
+	slices.Sort(all)
+	return Figures{
+		Setting: l.setting, Rate: float64(n) / took.Seconds(), Frames: n,
+		P50: quantile(all, 0.5), P99: quantile(all, 0.99), CPU: spent / time.Duration(n),
+	}, nil
+}
+
+// Close frees the loop.
+func (l *Loop) Close() error {
+	for _, lane := range l.lanes {
+		lane.close()
+	}
+	l.lanes = nil
+	return l.session.Destroy()
+}
+
+// quantile reads sorted values.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	at := int(math.Ceil(q*float64(len(sorted)))) - 1
+	return sorted[min(max(at, 0), len(sorted)-1)]
+}
+
+// ownCPU is what this process has used of all cores.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Settings are those that a sweep tries: a core for each frame, all cores for one, each alone and in batches, and one
+// frame at a time.
+func Settings() []Setting {
+	cores := runtime.NumCPU()
+	out := []Setting{{Callers: 1, Threads: 1, Batch: 1}}
+	if cores == 1 {
+		return append(out, Setting{Callers: 1, Threads: 1, Batch: 4})
+	}
+	return append(out,
+		Setting{Callers: cores, Threads: 1, Batch: 1}, Setting{Callers: cores, Threads: 1, Batch: 4},
+		Setting{Callers: 1, Threads: cores, Batch: 1, Spin: true}, Setting{Callers: 1, Threads: cores, Batch: 1},
+		Setting{Callers: 1, Threads: cores, Batch: 8, Spin: true},
+	)
+}
+
+// Sweep measures every setting for each.
+func (m *Model) Sweep(ctx context.Context, samples [][]byte, each time.Duration) ([]Figures, error) {
+	var out []Figures
+	for _, s := range Settings() {
+		l, err := m.Loop(s, samples)
+		if err != nil {
+			return nil, err
+		}
+		_, err = l.Run(ctx, each/4) // warm
+		var f Figures
+		if err == nil {
+			f, err = l.Run(ctx, each)
+		}
+		if err = errors.Join(err, l.Close()); err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// Fastest returns the setting with most frames a second.
+func Fastest(all []Figures) Setting {
+	return slices.MaxFunc(all, func(a, b Figures) int { return compare(a.Rate, b.Rate) }).Setting
+}
+
+// Quickest returns the setting with one caller and one frame a call that is done first.
+func Quickest(all []Figures) Setting {
+	return slices.MinFunc(all, func(a, b Figures) int {
+		return compare(latency(a), latency(b))
+	}).Setting
+}
+
+func latency(f Figures) float64 {
+	if f.Setting.Callers != 1 || f.Setting.Batch != 1 {
+		return math.Inf(1)
+	}
+	return float64(f.P50)
+}
+
+func compare(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,279 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assay-vision/assay/benchmarks/raw"
+	"github.com/assay-vision/assay/camera/load"
+	"github.com/assay-vision/assay/camera/synthetic"
+	"github.com/assay-vision/assay/inspection"
+)
+
+// Config says what to run and for how long.
+type Config struct {
+	Program    string        // assayd
+	Unrecorded string        // assayd built with -tags assay_failpoint, which can leave out the record; empty: what needs it is left out
+	Models     string        // folder of the benchmarks' networks
+	Dir        string        // for data; a local disk like that of a node
+	Only       []string      // ids to run, such as P1; empty: all
+	Pairs      int           // A B pairs of one figure
+	Unit       time.Duration // length of one run; some take several
+	Progress   io.Writer     // what is being done, line by line
+}
+
+// Validate names the field that cannot work.
+func (c Config) Validate() error {
+	switch {
+	case c.Program == "" || c.Models == "" || c.Dir == "":
+		return fmt.Errorf("%w: benchmarks need a program, a folder of models and one for data", inspection.ErrInvalid)
+	case c.Pairs < 1 || c.Unit <= 0:
+		return fmt.Errorf("%w: %d pairs of %v: give at least one, and a length above 0", inspection.ErrInvalid, c.Pairs, c.Unit)
+	}
+	for _, id := range c.Only {
+		if !slices.ContainsFunc(benchmarks(), func(b benchmark) bool { return strings.EqualFold(b.id, id) }) {
+			return fmt.Errorf("%w: there is no benchmark %q", inspection.ErrInvalid, id)
+		}
+	}
+	return nil
+}
+
+// benchmark measures one row or a few that belong together.
+type benchmark struct {
+	id  string
+	run func(context.Context, *suite) error
+}
+
+func benchmarks() []benchmark {
+	return []benchmark{
+		{"P1", throughput}, {"P2", addedLatency}, {"P3", goodput}, {"P4", mixedDeadlines}, {"P6", cameras},
+		{"P8a", manyStreams}, {"P8b", sizes}, {"P9", jpegs}, {"P10", recording}, {"P11", garbage},
+	}
+}
+
+// suite is a run of benchmarks.
+type suite struct {
+	Config
+	series *synthetic.Series
+	nodes  map[bool]*child // by recorded
+	loads  map[string]*workload
+	rows   []Row
+}
+
+// workload is a model with its pictures and right answers.
+type workload struct {
+	name    string
+	model   *raw.Model
+	frames  []inspection.Frame
+	samples [][]byte
+	check   checker
+	sweep   []raw.Figures
+}
+
+// Run measures what is asked for. A benchmark that fails becomes a row that says so; the error is of what stops all.
+func Run(ctx context.Context, cfg Config) (*Results, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	series, err := synthetic.NewSeries(synthetic.DefaultSeries(synthetic.SetTest))
+	if err != nil {
+		return nil, err
+	}
+	s := &suite{Config: cfg, series: series, nodes: map[bool]*child{}, loads: map[string]*workload{}}
+	defer s.close()
+	if err := writeRecipes(filepath.Join(cfg.Dir, "recipes"), series); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	results := newResults(cfg)
+	for _, b := range benchmarks() {
+		if len(cfg.Only) > 0 && !slices.ContainsFunc(cfg.Only, func(id string) bool { return strings.EqualFold(b.id, id) }) {
+			continue
+		}
+		s.say("%s ...", b.id)
+		from := time.Now()
+		if err := b.run(ctx, s); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			s.rows = append(s.rows, Row{ID: b.id, State: Void, Note: "failed: " + err.Error()})
+			s.say("%s failed: %v", b.id, err)
+		}
+		s.say("%s took %v", b.id, time.Since(from).Round(time.Second))
+	}
+	results.Rows, results.Took = s.rows, time.Since(began).Round(time.Second).String()
+	for _, w := range s.loads {
+		results.Sweeps = append(results.Sweeps, Sweep{w.name, w.sweep})
+	}
+	slices.SortFunc(results.Sweeps, func(a, b Sweep) int { return strings.Compare(a.Model, b.Model) })
+	results.finish(ctx, s)
+	return results, nil
+}
+
+func (s *suite) say(format string, args ...any) {
+	if s.Progress != nil {
+		fmt.Fprintf(s.Progress, format+"\n", args...)
+	}
+}
+
+func (s *suite) add(r Row) {
+	s.rows = append(s.rows, r)
+	s.say("  %s", r)
+}
+
+func (s *suite) close() {
+	for _, n := range s.nodes {
+		n.stop()
+	}
+}
+
+// errUnrecorded says why a benchmark is left out.
+var errUnrecorded = errors.New("there is no assayd that leaves out the record: build one with -tags assay_failpoint")
+
+// node returns a node that records, or one that does not, started when it is first asked for.
+func (s *suite) node(ctx context.Context, recorded bool) (*child, error) {
+	if n := s.nodes[recorded]; n != nil {
+		return n, nil
+	}
+	c := childConfig{program: s.Program, dir: filepath.Join(s.Dir, "recorded"), recipes: filepath.Join(s.Dir, "recipes"), models: s.Models, env: []string{"GODEBUG=gctrace=1"}}
+	if !recorded {
+		if s.Unrecorded == "" {
+			return nil, errUnrecorded
+		}
+		c.program, c.dir, c.env = s.Unrecorded, filepath.Join(s.Dir, "unrecorded"), append(c.env, "ASSAY_FAILPOINT=no-record")
+	}
+	if err := os.MkdirAll(c.dir, 0o750); err != nil {
+		return nil, err
+	}
+	n, err := start(ctx, c)
+	if err == nil {
+		s.nodes[recorded] = n
+	}
+	return n, err
+}
+
+// load returns a model with its pictures, made and swept when it is first asked for.
+func (s *suite) load(ctx context.Context, name string) (*workload, error) {
+	if w := s.loads[name]; w != nil {
+		return w, nil
+	}
+	w := &workload{name: name}
+	var templates []inspection.Template
+	var err error
+	switch name {
+	case "conv9":
+		w.frames = paintedFrames(224, 3)
+	case "conv1":
+		w.frames = paintedFrames(128, 3)
+	case "tiny":
+		w.frames = paintedFrames(64, 1)
+	default:
+		if w.frames, templates, err = boardFrames(s.series); err != nil {
+			return nil, err
+		}
+	}
+	if w.model, err = raw.Open(s.Models, name); err != nil {
+		return nil, err
+	}
+	var found [][]inspection.Candidate
+	if w.samples, found, err = w.model.Expected(w.frames, templates); err != nil {
+		return nil, err
+	}
+	w.check = checker{found}
+	if w.sweep, err = w.model.Sweep(ctx, w.samples, min(s.Unit/2, 2*time.Second)); err != nil {
+		return nil, err
+	}
+	s.say("  %s: best %s, one at a time %s", name, raw.Fastest(w.sweep), raw.Quickest(w.sweep))
+	s.loads[name] = w
+	return w, nil
+}
+
+// options are what a run of the workload sends.
+func (w *workload) options() load.Options {
+	return load.Options{Pictures: w.frames, Check: w.check.right, Margin: time.Millisecond}
+}
+
+// other is the workload's model on other pictures.
+func (w *workload) other(frames []inspection.Frame) (*workload, error) {
+	o := *w
+	o.frames = frames
+	samples, found, err := w.model.Expected(frames, nil)
+	o.samples, o.check = samples, checker{found}
+	return &o, err
+}
+
+// raw runs the model alone at a setting.
+func (w *workload) raw(ctx context.Context, setting raw.Setting, length time.Duration) (f raw.Figures, err error) {
+	l, err := w.model.Loop(setting, w.samples)
+	if err != nil {
+		return raw.Figures{}, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if _, err := l.Run(ctx, min(length/5, 200*time.Millisecond)); err != nil {
+		return raw.Figures{}, err
+	}
+	return l.Run(ctx, length)
+}
+
+// served is what one run over the wire measured.
+type served struct {
+	report load.Report
+	rate   float64       // right answers a second
+	cpu    time.Duration // of the node, for each answered frame
+}
+
+// flaws says how many answers were not what they should be, or "".
+func (r served) flaws() string {
+	if r.report.Wrong+r.report.Missing == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d wrong, %d missing of %d", r.report.Wrong, r.report.Missing, r.report.Frames)
+}
+
+// measure runs f between two looks at the node's CPU clock.
+func measure(n *child, length time.Duration, f func() ([]load.Outcome, error)) (served, error) {
+	before, err := n.cpu()
+	if err != nil {
+		return served{}, err
+	}
+	out, err := f()
+	if err != nil {
+		return served{}, err
+	}
+	after, err := n.cpu()
+	if err != nil {
+		return served{}, err
+	}
+	r := served{report: load.NewReport(out)}
+	edge := length / 10
+	r.rate = load.Throughput(out, edge, length)
+	if r.report.Answered > 0 {
+		r.cpu = (after - before) / time.Duration(r.report.Answered)
+	}
+	return r, nil
+}
+
+// saturate keeps a node's credits in use.
+func (w *workload) saturate(ctx context.Context, n *child, c *load.Client, length time.Duration, window int) (served, error) {
+	o := w.options()
+	o.Window = window
+	return measure(n, length, func() ([]load.Outcome, error) { return c.Closed(ctx, length, o) })
+}
+
+// follow sends by a timetable.
+func (w *workload) follow(ctx context.Context, n *child, c *load.Client, s load.Schedule, budget time.Duration) (served, error) {
+	o := w.options()
+	o.Budget = budget
+	return measure(n, s.Length(), func() ([]load.Outcome, error) { return c.Open(ctx, s, o) })
+}
+
+// cores are those that the node, the client and the raw loop share.
+func cores() int { return runtime.NumCPU() }

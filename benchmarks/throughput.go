@@ -1,0 +1,235 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/assay-vision/assay/benchmarks/raw"
+	"github.com/assay-vision/assay/camera/load"
+)
+
+// camerasAtOnce is how many streams carry a benchmark's load where their number is not the point.
+const camerasAtOnce = 4
+
+// throughput is P1: saturation throughput over loopback gRPC to the raw loop's at its best setting.
+func throughput(ctx context.Context, s *suite) error {
+	for _, c := range []struct {
+		model string
+		bar   Bar
+		most  int // pairs
+	}{{"conv9", Bar{Limit: 0.93}, s.Pairs}, {"conv1", Bar{Limit: 0.80}, s.Pairs}, {"pcb-pair", Bar{}, max(1, s.Pairs/2)}} {
+		w, err := s.load(ctx, c.model)
+		if err != nil {
+			return err
+		}
+		if err := s.throughputOf(ctx, w, c.bar, c.most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *suite) throughputOf(ctx context.Context, w *workload, bar Bar, most int) error {
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	c, err := n.dial(ctx, w.name, camerasAtOnce, true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := w.saturate(ctx, n, c, s.Unit/2, 0); err != nil { // warm
+		return err
+	}
+	setting := raw.Fastest(w.sweep)
+	before, err := w.raw(ctx, setting, s.Unit)
+	if err != nil {
+		return err
+	}
+	var pairs, costs []pair
+	frames, flaws := 0, ""
+	for range most {
+		r, err := w.saturate(ctx, n, c, s.Unit, 0)
+		if err != nil {
+			return err
+		}
+		after, err := w.raw(ctx, setting, s.Unit)
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, pair{figure: r.rate, before: before.Rate, after: after.Rate})
+		costs = append(costs, pair{figure: float64(r.cpu), before: float64(before.CPU), after: float64(after.CPU)})
+		frames += r.report.Answered
+		flaws += r.flaws()
+		before = after
+	}
+	j := judge(pairs, ratio)
+	row := newRow("P1", w.name, bar, "", j)
+	row.Raw, row.Frames = fmt.Sprintf("raw %.1f frames/s at %s", j.raw.Median, setting), frames
+	if flaws != "" {
+		row.note("%s", flaws)
+	}
+	var served []float64
+	for _, p := range pairs {
+		served = append(served, p.figure)
+	}
+	row.note("served %.1f frames/s", spreadOf(served).Median)
+	s.add(row)
+
+	// The node's CPU for a frame: as a share of the raw loop's, and steadier than the wall.
+	cj := judge(costs, func(figure, raw float64) float64 { return raw / figure })
+	cpu := newRow("P1c", w.name, Bar{}, "", cj)
+	cpu.Raw, cpu.Frames = fmt.Sprintf("raw CPU %.3f ms a frame", cj.raw.Median/1e6), frames
+	var spent []float64
+	for _, p := range costs {
+		spent = append(spent, p.figure)
+	}
+	cpu.CPU = spreadOf(spent).Median / 1e6
+	s.add(cpu)
+	return nil
+}
+
+// addedLatency is P2: what serving adds to one frame when little is to be done, with the record and without.
+func addedLatency(ctx context.Context, s *suite) error {
+	w, err := s.load(ctx, "conv9")
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		recorded bool
+		name     string
+		bar      Bar
+	}{{true, "150 kB recorded", Bar{0.8, true}}, {false, "150 kB unrecorded", Bar{0.3, true}}} {
+		if err := s.addedLatencyOf(ctx, w, c.recorded, c.name, c.bar); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, name string, bar Bar) error {
+	n, err := s.node(ctx, recorded)
+	if err != nil {
+		return err
+	}
+	c, err := n.dial(ctx, w.name, camerasAtOnce, true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := w.saturate(ctx, n, c, s.Unit/4, 1); err != nil { // warm
+		return err
+	}
+	setting := raw.Quickest(w.sweep)
+	before, err := w.raw(ctx, setting, s.Unit/2)
+	if err != nil {
+		return err
+	}
+	var pairs []pair
+	frames := 0
+	for i := range max(1, s.Pairs/2) {
+		timetable, err := load.Poisson(0.1*w.capacity(), 3*s.Unit, uint64(100+i))
+		if err != nil {
+			return err
+		}
+		r, err := w.follow(ctx, n, c, timetable, 0)
+		if err != nil {
+			return err
+		}
+		after, err := w.raw(ctx, setting, s.Unit/2)
+		if err != nil {
+			return err
+		}
+		frames += r.report.Frames
+		pairs = append(pairs, pair{figure: ms(r.report.P50), before: ms(before.P50), after: ms(after.P50), fault: r.report.Void()})
+		before = after
+	}
+	j := judge(pairs, excess)
+	row := newRow("P2", name, bar, "ms", j)
+	row.Raw, row.Frames = fmt.Sprintf("raw p50 %.3f ms at %s", j.raw.Median, setting), frames
+	row.note("p50 over %d frames", frames)
+	s.add(row)
+	return nil
+}
+
+// capacity is the raw loop's best rate in the sweep.
+func (w *workload) capacity() float64 {
+	best := 0.0
+	for _, f := range w.sweep {
+		best = max(best, f.Rate)
+	}
+	return best
+}
+
+// deadline is that of P3 and P6.
+const deadline = 50 * time.Millisecond
+
+// openPair runs a timetable between two looks at the raw loop. table is made for the rate that the first look found.
+func (s *suite) openPair(ctx context.Context, w *workload, n *child, c *load.Client, before raw.Figures, table func(capacity float64) (load.Schedule, error), budget time.Duration) (r served, timetable load.Schedule, after raw.Figures, err error) {
+	if timetable, err = table(before.Rate); err != nil {
+		return
+	}
+	if r, err = w.follow(ctx, n, c, timetable, budget); err != nil {
+		return
+	}
+	after, err = w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+	return
+}
+
+// goodput is P3: the share of frames that the model judged within 50 ms, over what is possible.
+func goodput(ctx context.Context, s *suite) error {
+	w, err := s.load(ctx, "conv9")
+	if err != nil {
+		return err
+	}
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	c, err := n.dial(ctx, w.name, 4*camerasAtOnce, true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := w.saturate(ctx, n, c, s.Unit/2, 0); err != nil { // warm
+		return err
+	}
+	before, err := w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+	if err != nil {
+		return err
+	}
+	for at, c3 := range []struct {
+		load float64
+		bar  float64
+	}{{0.8, 0.99}, {0.9, 0.95}, {1.25, 0.92}, {2, 0.92}} {
+		var pairs []pair
+		frames, last := 0, load.Report{}
+		for i := range max(1, s.Pairs/2) {
+			table := func(capacity float64) (load.Schedule, error) {
+				return load.Poisson(c3.load*capacity, 2*s.Unit, uint64(300+10*at+i))
+			}
+			r, _, after, err := s.openPair(ctx, w, n, c, before, table, deadline)
+			if err != nil {
+				return err
+			}
+			last = r.report
+			frames += r.report.Frames
+			pairs = append(pairs, pair{figure: r.report.Goodput() / min(1, 1/c3.load), before: before.Rate, after: after.Rate, fault: r.report.Void()})
+			before = after
+		}
+		j := judge(pairs, plain)
+		row := newRow("P3", fmt.Sprintf("load %g", c3.load), Bar{Limit: c3.bar}, "", j)
+		row.Raw, row.Frames = fmt.Sprintf("ideal %.2f, raw %.1f frames/s", min(1, 1/c3.load), j.raw.Median), frames
+		row.note("%d frames; last run: %s", frames, summary(last))
+		s.add(row)
+	}
+	return nil
+}
+
+// summary is a report in half a line.
+func summary(r load.Report) string {
+	return fmt.Sprintf("p50 %.1f p99 %.1f p99.9 %.1f max %.1f ms, judged %d, wrong %d, missing %d, unsent %d, lag p99 %.2f ms",
+		ms(r.P50), ms(r.P99), ms(r.P999), ms(r.Max), r.Judged, r.Wrong, r.Missing, r.Unsent, ms(r.LagP99))
+}
