@@ -45,11 +45,16 @@ var house = []room{
 	// Judging on this node. It never sees cluster, store or server.
 	{
 		path: "inference",
-		ours: []string{"inspection", "models", "inference/imaging", "inference/plan"},
+		ours: []string{"inspection", "models", "inference/imaging", "inference/plan", "inference/schedule"},
 	},
 	{
 		// How a model runs best on this machine. It knows no session: whoever measures hands one in.
 		path: "inference/plan",
+		ours: []string{"inspection"},
+	},
+	{
+		// What runs next. Pure: no goroutine, no clock.
+		path: "inference/schedule",
 		ours: []string{"inspection"},
 	},
 	{

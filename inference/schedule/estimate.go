@@ -1,0 +1,138 @@
+package schedule
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+const (
+	// gain is the weight of one measured run in the moving averages.
+	gain = 1.0 / 16
+	// outlier is by how many times one run may exceed what was expected and still count in full: a stall of the whole
+	// machine says little of the next run.
+	outlier = 4.0
+	// recent is of how many runs the 99th percentile is taken, and enough how many there must be to believe it.
+	recent = 256
+	enough = 64
+	// stale is for how long nobody may have confirmed an estimate that refuses samples; see confirmed.
+	stale = time.Second
+)
+
+// estimate is what is known of one session's run times: a curve, and by how much measured runs differ from it.
+type estimate struct {
+	curve     Curve
+	guess     bool      // the curve is a shape: until a run was measured nothing is known of its scale
+	runs      int       // measured runs
+	drift     float64   // moving average of measured / curve over all sizes
+	drifts    []float64 // the same of each size; 0 where none was measured
+	ratios    []float64 // measured / expected of the last runs, a ring
+	spread    float64   // p99 / expected
+	confirmed time.Duration
+	alone     time.Duration // moving average of one sample run by all threads; 0 where that is unknown
+
+	now    Curve // the curve as corrected, kept so that a decision costs no arithmetic
+	useful []int // see Curve.useful, of now
+	quick  []int // of those, the ones that end before their samples one by one would on average; the smallest first
+}
+
+func newEstimate(c Curve, guess bool, now time.Duration) *estimate {
+	e := &estimate{curve: slices.Clone(c), guess: guess, drift: 1, drifts: make([]float64, len(c)), confirmed: now, spread: 1}
+	for _, p := range c {
+		e.spread = max(e.spread, float64(p.P99)/float64(p.Expected))
+	}
+	e.correct()
+	return e
+}
+
+// known reports whether the estimate may refuse anybody: somebody measured it, and not long ago. Without that an estimate
+// that is too long by a fault would refuse all and never be corrected.
+func (e *estimate) known(now time.Duration) bool {
+	return !e.guess && now-e.confirmed <= max(stale, 4*e.now[len(e.now)-1].Expected)
+}
+
+// observe corrects the estimate by a measured run.
+func (e *estimate) observe(size int, took, now time.Duration) {
+	i := slices.IndexFunc(e.curve, func(p Point) bool { return p.Size == size })
+	if i < 0 {
+		return
+	}
+	took = max(took, time.Microsecond)
+	e.ratio(float64(took)/float64(e.now[i].Expected), e.guess)
+	ratio := float64(took) / float64(e.curve[i].Expected)
+	if e.guess {
+		e.guess, e.drift = false, ratio
+	} else {
+		ratio = min(ratio, outlier*float64(e.now[i].Expected)/float64(e.curve[i].Expected))
+		e.drift += gain * (ratio - e.drift)
+	}
+	if e.drifts[i] == 0 {
+		e.drifts[i] = ratio
+	} else {
+		e.drifts[i] += gain * (ratio - e.drifts[i])
+	}
+	e.confirmed = now
+	e.correct()
+}
+
+// ratio notes how far one run was from what was expected.
+func (e *estimate) ratio(r float64, first bool) {
+	if first {
+		return // it is measured against a guess
+	}
+	if len(e.ratios) < recent {
+		e.ratios = append(e.ratios, r)
+	} else {
+		e.ratios[e.runs%recent] = r
+	}
+	e.runs++
+	if e.runs < enough {
+		e.spread = max(e.spread, min(r, outlier))
+	} else if e.runs%16 == 0 {
+		sorted := slices.Sorted(slices.Values(e.ratios))
+		e.spread = max(1, sorted[int(math.Ceil(0.99*float64(len(sorted))))-1])
+	}
+}
+
+// observeAlone notes how long a sample took that had all threads.
+func (e *estimate) observeAlone(took, now time.Duration) {
+	took = max(took, time.Microsecond)
+	if e.alone == 0 {
+		e.alone = took
+	}
+	e.alone += time.Duration(gain * float64(min(took, outlier*e.alone)-e.alone))
+	e.confirmed = now
+}
+
+// least returns the least time in which a sample is run.
+func (e *estimate) least() time.Duration {
+	if e.alone > 0 {
+		return min(e.alone, e.now[0].Expected)
+	}
+	return e.now[0].Expected
+}
+
+// correct makes the curve as it is now.
+func (e *estimate) correct() {
+	if e.now == nil {
+		e.now = slices.Clone(e.curve)
+	}
+	for i, p := range e.curve {
+		drift := e.drifts[i]
+		if drift == 0 {
+			drift = e.drift
+		}
+		expected := max(float64(p.Expected)*drift, float64(time.Microsecond))
+		e.now[i].Expected, e.now[i].P99 = time.Duration(expected), time.Duration(expected*e.spread)
+	}
+	e.useful = e.now.useful()
+	e.quick = e.quick[:0]
+	alone := e.now[0]
+	for _, i := range e.useful {
+		p := e.now[i]
+		oneByOne := float64(alone.Expected) * (float64(p.Size)/float64(alone.Size) + 1) / 2
+		if i == 0 || float64(p.Expected) <= oneByOne {
+			e.quick = append(e.quick, i)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package schedule_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/assay-vision/assay/inference/schedule"
+	"github.com/assay-vision/assay/inspection"
+)
+
+const ms = time.Millisecond
+
+func open(t *testing.T, executors int) *queue {
+	t.Helper()
+	q, err := schedule.New[int, *event](schedule.Config{Executors: executors, Depth: 100}, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// offer adds a sample with so much time left.
+func offer(q *queue, at, left time.Duration) (*sample, error) {
+	s := &sample{Arrival: epoch.Add(at), Deadline: epoch.Add(at + left)}
+	return s, q.Add(s, epoch.Add(at))
+}
+
+func TestWhatIsUnknownRefusesNobody(t *testing.T) {
+	q := open(t, 1)
+	q.Introduce(0, schedule.Proportional([]int{1, 2}))
+	if _, err := offer(q, 0, ms/1000); err != nil {
+		t.Errorf("nothing measured yet: got %v", err)
+	}
+	q.Observe(0, 1, 20*ms, epoch)
+	if _, err := offer(q, 0, 19*ms); !errors.Is(err, inspection.ErrDeadline) {
+		t.Errorf("19 ms left for a run of 20: got %v, want ErrDeadline", err)
+	}
+	if _, err := offer(q, 0, 20*ms); err != nil {
+		t.Errorf("20 ms left for a run of 20: got %v", err)
+	}
+	if c, ok := q.Curve(0); !ok || c[1].Expected != 40*ms {
+		t.Errorf("got curve %v, %t: want the shape at the measured scale, 40 ms for two", c, ok)
+	}
+}
+
+func TestAnEstimateThatNobodyConfirmsRefusesNobodyForLong(t *testing.T) {
+	q := open(t, 1)
+	q.Introduce(0, schedule.Proportional([]int{1}))
+	q.Observe(0, 1, 100*ms, epoch) // a stall, and the first run of all
+	if _, err := offer(q, 900*ms, 50*ms); !errors.Is(err, inspection.ErrDeadline) {
+		t.Errorf("a fresh estimate: got %v, want ErrDeadline", err)
+	}
+	if _, err := offer(q, 1100*ms, 50*ms); err != nil {
+		t.Errorf("an estimate that is 1.1 s old: got %v, want that somebody tries", err)
+	}
+}
+
+func TestAStallMovesTheEstimateLittleAndALastingChangeAllTheWay(t *testing.T) {
+	q := open(t, 1)
+	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 10 * ms}, {Size: 2, Expected: 15 * ms, P99: 15 * ms}}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	q.Observe(0, 1, 10*time.Second, epoch)
+	if c, _ := q.Curve(0); c[0].Expected > 40*ms {
+		t.Errorf("after one stall of 10 s: got %v, want no more than an outlier's weight", c[0])
+	}
+	for range 300 {
+		q.Observe(0, 1, 20*ms, epoch)
+	}
+	c, _ := q.Curve(0)
+	for i, want := range []time.Duration{20 * ms, 30 * ms} {
+		if got := c[i].Expected; got < want*98/100 || got > want*102/100 {
+			t.Errorf("size %d on a device that got half as fast: got %v, want about %v", c[i].Size, got, want)
+		}
+	}
+	if c[0].P99 > 21*ms {
+		t.Errorf("300 equal runs: got p99 %v, want the stall forgotten", c[0].P99)
+	}
+}
+
+func TestP99IsMeasured(t *testing.T) {
+	q := open(t, 1)
+	q.Introduce(0, schedule.Proportional([]int{1}))
+	for i := range 512 {
+		took := 10 * ms
+		if i%50 == 0 {
+			took = 30 * ms
+		}
+		q.Observe(0, 1, took, epoch)
+	}
+	if c, _ := q.Curve(0); c[0].P99 < 2*c[0].Expected {
+		t.Errorf("2 of 100 runs take three times as long: got %v, want a p99 of at least twice the mean", c[0])
+	}
+}
+
+func TestDecodingIsPredictedFromBytes(t *testing.T) {
+	q := open(t, 1)
+	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 10 * ms}}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	jpeg := func(left time.Duration) error {
+		return q.Add(&sample{Format: inspection.FormatJPEG, Bytes: 2_000_000, Arrival: epoch, Deadline: epoch.Add(left)}, epoch)
+	}
+	if err := jpeg(29 * ms); !errors.Is(err, inspection.ErrDeadline) {
+		t.Errorf("2 MB to decode at 100 MB/s and a run of 10 ms in 29 ms: got %v, want ErrDeadline", err)
+	}
+	if err := jpeg(30 * ms); err != nil {
+		t.Errorf("the same in 30 ms: got %v", err)
+	}
+	q.ObserveFill(inspection.FormatJPEG, 1_000_000, 2*ms)
+	if err := jpeg(14 * ms); err != nil {
+		t.Errorf("after decoding was measured at 500 MB/s, in 14 ms: got %v", err)
+	}
+}
+
+func TestAnIdleDeviceMayBeFasterThanOneExecutor(t *testing.T) {
+	q := open(t, 2)
+	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 20 * ms, P99: 20 * ms}}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	q.ObserveAlone(0, 11*ms, epoch)
+	if _, err := offer(q, 0, 11*ms); err != nil {
+		t.Errorf("11 ms left where all threads take 11: got %v", err)
+	}
+	if _, err := offer(q, 0, 10*ms); !errors.Is(err, inspection.ErrDeadline) {
+		t.Errorf("10 ms left where all threads take 11: got %v, want ErrDeadline", err)
+	}
+}
+
+func TestCurvesAreChecked(t *testing.T) {
+	q := open(t, 1)
+	for _, c := range []schedule.Curve{
+		nil, {{Size: 0, Expected: 1, P99: 1}}, {{Size: 1, Expected: 0, P99: 1}}, {{Size: 1, Expected: 2, P99: 1}},
+		{{Size: 2, Expected: 1, P99: 1}, {Size: 2, Expected: 1, P99: 1}},
+	} {
+		if err := q.SetCurve(0, c, epoch); !errors.Is(err, inspection.ErrInvalid) {
+			t.Errorf("%v: got %v, want ErrInvalid", c, err)
+		}
+	}
+	if schedule.Proportional([]int{1, 2, 4}).BatchFriendly() || !schedule.Overhead([]int{1, 2, 4}).BatchFriendly() {
+		t.Error("a batch pays where it costs less than its samples one by one, and only there")
+	}
+}
