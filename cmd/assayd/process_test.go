@@ -64,7 +64,7 @@ func freeAddr(t *testing.T) string {
 		if err != nil {
 			continue
 		}
-		defer l.Close()
+		_ = l.Close()
 		return l.Addr().String()
 	}
 	t.Fatal("no free port in 100 tries")
