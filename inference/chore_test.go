@@ -176,6 +176,39 @@ func TestAChoreSaysWhatItsWorkSaid(t *testing.T) {
 	})
 }
 
+func TestAChoreWaitsForEveryFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := startBatcher(BatcherConfig{Workers: 1, Queue: 8})
+		quiet(t, err)
+		defer b.Close()
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		var order []string
+		at := func(after time.Duration, who string, do func() error) {
+			all.Go(func() {
+				time.Sleep(after)
+				if err := do(); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, who)
+			})
+		}
+		s := &fakeSession{sizes: []int{1}, takes: 10 * ms, device: CPU}
+		frame := func() error { return b.Do(context.Background(), s, Order{}, &fakeTask{number: 1}) }
+		at(0, "frame", frame)
+		at(ms, "chore", func() error {
+			return b.Background(context.Background(), false, func() error { time.Sleep(ms); return nil })
+		})
+		at(2*ms, "second frame", frame)
+		all.Wait()
+		if want := []string{"frame", "second frame", "chore"}; !slices.Equal(order, want) {
+			t.Errorf("got %v, want %v", order, want)
+		}
+	})
+}
+
 // A line runs while another model is measured: each of its frames waits for one measured run at most.
 func TestMeasuringDisturbsALineByOneRunAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

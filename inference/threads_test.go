@@ -42,12 +42,7 @@ func TestThreadsAreNeverMoreThanThereAre(t *testing.T) {
 				workers.Go(func() {
 					for _, u := range mine {
 						time.Sleep(u.idle)
-						alone := threads.take()
-						mu.Lock()
-						if alone != (running == 0) {
-							err = fmt.Errorf("alone is %v beside %d threads", alone, running)
-						}
-						mu.Unlock()
+						threads.take()
 						change(1, 0)
 						time.Sleep(u.narrow)
 						if threads.takeRest() {
@@ -70,4 +65,20 @@ func TestThreadsAreNeverMoreThanThereAre(t *testing.T) {
 			rt.Fatal(err)
 		}
 	})
+}
+
+func TestTheFirstToTakeAThreadIsAlone(t *testing.T) {
+	threads := newThreads(2)
+	if !threads.take() || threads.take() {
+		t.Error("want the first to be alone and the second not")
+	}
+	threads.give()
+	if !threads.takeRest() {
+		t.Error("the rest was free and not given")
+	}
+	threads.giveRest()
+	threads.give()
+	if !threads.take() {
+		t.Error("want whoever comes when all have gone to be alone")
+	}
 }
