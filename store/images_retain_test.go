@@ -1,0 +1,162 @@
+package store_test
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/assay-vision/assay/inspection"
+	"github.com/assay-vision/assay/store"
+	"github.com/assay-vision/assay/store/storetest"
+)
+
+func TestImagesRetentionByAge(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	s, err := store.Open(t.Context(), store.Config{Dir: dir, Now: func() time.Time { return now }}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond, PassDays: 7, Days: 90, RetainEvery: time.Hour})
+	want := map[uint64]inspection.ImageState{}
+	for i, c := range []struct {
+		verdict   inspection.Verdict
+		simulated bool
+		days      int
+		want      inspection.ImageState
+	}{
+		{inspection.Pass, false, 6, inspection.ImageKept}, {inspection.Pass, false, 8, inspection.ImageShed},
+		{inspection.Fail, false, 8, inspection.ImageKept}, {inspection.Fail, false, 91, inspection.ImageShed},
+		{inspection.Fail, true, 8, inspection.ImageShed}, {inspection.Undetermined, false, 89, inspection.ImageKept},
+	} {
+		seq := uint64(i + 1)
+		want[seq] = c.want
+		im.Keep(withImage(t, s, seq, c.verdict, 100, func(e *inspection.Entry) {
+			e.Received, e.Frame.Simulated = now.AddDate(0, 0, -c.days), c.simulated
+		}))
+		until(t, "image to be kept", func() bool { return state(t, s, seq) == inspection.ImageKept })
+	}
+	if err := im.Retain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for seq, want := range want {
+		if got := state(t, s, seq); got != want {
+			t.Errorf("image %d: got %s, want %s", seq, got, want)
+		}
+	}
+	if got := files(t, dir); len(got) != 3 {
+		t.Errorf("files are %v, want 3", got)
+	}
+	noKeptWithoutBytes(t, s, im)
+}
+
+func TestImagesBudgetShedsWhatMattersLeastFirst(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond})
+	// 1, 2: failed, not reviewed. 3, 4: failed, reviewed. 5, 6: PASS. 7: simulated FAIL. Each newer than the one before
+	// it, so that age alone would give them up from 1 to 7.
+	for seq := uint64(1); seq <= 7; seq++ {
+		v := inspection.Fail
+		if seq == 5 || seq == 6 {
+			v = inspection.Pass
+		}
+		im.Keep(withImage(t, s, seq, v, 1000, func(e *inspection.Entry) {
+			e.Received, e.Frame.Simulated = e.Received.Add(time.Duration(seq)*time.Hour), seq == 7
+		}))
+		until(t, "image to be kept", func() bool { return state(t, s, seq) == inspection.ImageKept })
+	}
+	for seq := uint64(3); seq <= 4; seq++ {
+		if err := s.Dispose(t.Context(), storetest.Key(seq).ID(), inspection.Disposition{Kind: inspection.RealDefect, DefectID: 1, Operator: "op"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for step, order := range []uint64{5, 6, 7, 3, 4, 1, 2} {
+		reg := prometheus.NewRegistry()
+		im, err := store.NewImages(t.Context(), store.ImagesConfig{Budget: int64(6500 - 1000*step), RetainEvery: time.Hour}, s, slog.New(slog.DiscardHandler), reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := im.Retain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := state(t, s, order); got != inspection.ImageShed {
+			t.Errorf("budget for %d: image %d is %s, want it shed now", 6-step, order, got)
+		}
+		st, err := im.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := st.Images[inspection.ImageKept]; got.Count != int64(6-step) || got.Bytes != int64(6000-1000*step) {
+			t.Errorf("budget for %d: %+v are kept", 6-step, got)
+		}
+		if got := sample(t, reg, "assay_images", "kept"); got != float64(6-step) {
+			t.Errorf("budget for %d: the metric says that %v are kept", 6-step, got)
+		}
+		if err := im.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := files(t, dir); len(got) != 0 {
+		t.Errorf("files are %v, want none", got)
+	}
+}
+
+// sample returns a gauge's value, by its only label if it has one.
+func sample(t *testing.T, reg *prometheus.Registry, name, label string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && (len(m.GetLabel()) == 0 || m.GetLabel()[0].GetValue() == label) {
+				return m.GetGauge().GetValue()
+			}
+		}
+	}
+	t.Fatalf("no metric %s of %q", name, label)
+	return 0
+}
+
+func TestStats(t *testing.T) {
+	s := open(t, t.TempDir())
+	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond})
+	for seq := uint64(1); seq <= 3; seq++ {
+		im.Keep(withImage(t, s, seq, inspection.Fail, 100, func(e *inspection.Entry) { e.Frame.Simulated = seq == 3 }))
+		until(t, "image to be kept", func() bool { return state(t, s, seq) == inspection.ImageKept })
+	}
+	withImage(t, s, 4, inspection.Pass, 50, nil) // never handed over
+	if err := s.Commit(t.Context(), []inspection.Entry{{Drop: &inspection.Drop{Key: storetest.Key(0), First: 10, Last: 14}}}); err != nil {
+		t.Fatal(err)
+	}
+	st, err := im.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for v, want := range map[inspection.Verdict]int64{inspection.Fail: 2, inspection.Pass: 1, inspection.Undetermined: 5, inspection.Review: 0} {
+		if st.Results[v] != want {
+			t.Errorf("%s: got %d results, want %d", v, st.Results[v], want)
+		}
+	}
+	for is, want := range map[inspection.ImageState]store.Amount{
+		inspection.ImageKept: {Count: 3, Bytes: 300}, inspection.ImagePending: {Count: 1, Bytes: 50}, inspection.ImageShed: {}, inspection.ImageLost: {},
+	} {
+		if st.Images[is] != want {
+			t.Errorf("%s: got %+v, want %+v", is, st.Images[is], want)
+		}
+	}
+	if st.Simulated != 1 || st.FreeBytes <= 0 || st.DatabaseBytes <= 0 || st.QueueBytes != 0 {
+		t.Errorf("got %+v, want 1 simulated, free and database bytes, an empty queue", st)
+	}
+	if st.GrowthPerDay != nil || st.DaysLeft != nil {
+		t.Errorf("growth is known at once: %v, %v", st.GrowthPerDay, st.DaysLeft)
+	}
+}
