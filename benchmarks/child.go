@@ -225,7 +225,7 @@ func (n *child) cpu() (time.Duration, error) { return processCPU(n.cmd.Process.P
 
 // dial opens cameras to the node.
 func (n *child) dial(ctx context.Context, recipe string, streams int, apart bool) (*load.Client, error) {
-	return load.Dial(ctx, load.Config{Addr: n.grpc, Recipe: recipe, Line: "benchmark", Streams: streams, Apart: apart})
+	return load.Dial(ctx, load.Config{Addr: n.grpc, Recipe: recipe, Line: "benchmark", Station: "load", Camera: "camera", Streams: streams, Apart: apart})
 }
 
 // stop ends the node and waits for it.

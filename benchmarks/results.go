@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/assay-vision/assay/benchmarks/raw"
+	"github.com/assay-vision/assay/camera/load"
 )
 
 // The states of a row.
@@ -135,11 +136,20 @@ func newResults(cfg Config) *Results {
 		Notes: map[string]string{
 			"recording": "frames are not simulated; every verdict is recorded; PASS images are not kept (keep: {pass: none}); one of 16 conv pictures fails, and its image is kept",
 			"client":    "camera/load in the benchmark's process, on the same cores, over loopback TCP",
+			"generator": generator(),
 			"latency":   "from when a frame was due; the frame carries what is left of its budget, less 1 ms",
 			"void":      "a pair is void when the comparison before and after it differs by more than 10 %, a run when the generator's p99 lag is above 1 ms",
 			"answers":   "each is compared with what the raw loop found in the same picture; a wrong or missing one is a miss",
 		},
 	}
+}
+
+// generator says how the generator of load runs here.
+func generator() string {
+	if load.Promoted() {
+		return "its thread has real-time priority, as a trigger from outside has"
+	}
+	return "its thread has no priority over the node (that takes root or CAP_SYS_NICE), so its lag is larger and more runs are void"
 }
 
 // finish adds what is known at the end.
@@ -202,7 +212,7 @@ func (r *Results) Text(w io.Writer) error {
 			fmt.Fprintf(w, "# raw %s %s: %.1f frames/s, p50 %.3f ms, p99 %.3f ms, CPU %.3f ms a frame\n", s.Model, f.Setting, f.Rate, ms(f.P50), ms(f.P99), ms(f.CPU))
 		}
 	}
-	for _, key := range []string{"recording", "client", "latency", "void", "answers"} {
+	for _, key := range []string{"recording", "client", "generator", "latency", "void", "answers"} {
 		fmt.Fprintf(w, "# %s: %s\n", key, r.Notes[key])
 	}
 	for _, row := range r.Rows {

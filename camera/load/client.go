@@ -22,7 +22,8 @@ import (
 type Config struct {
 	Addr   string // host:port of the node's gRPC side
 	Recipe string // the recipe of all frames
-	Line   string // names the load in the record
+	// Line, Station and Camera name the load in the record; each stream's camera has its number behind.
+	Line, Station, Camera string
 	// Streams is how many cameras there are. Each has the credits that the node gives it.
 	Streams int
 	// Apart gives every camera a connection of its own, as cameras have that are not in one box. False: one for all.
@@ -99,7 +100,7 @@ func (c *Client) open(ctx context.Context, i int) error {
 	}
 	session := ulid.Make().String()
 	hello := &assayv1.Hello{
-		Line: c.cfg.Line, Station: "load", Camera: fmt.Sprintf("camera-%d", i+1), Session: session,
+		Line: c.cfg.Line, Station: c.cfg.Station, Camera: fmt.Sprintf("%s-%d", c.cfg.Camera, i+1), Session: session,
 		Recipe: c.cfg.Recipe, Client: "assay-load",
 	}
 	_ = rpc.SendMsg(&proto.Upstream{Msg: &assayv1.InspectRequest{Message: &assayv1.InspectRequest_Hello{Hello: hello}}}) // Recv has the status

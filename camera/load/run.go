@@ -142,9 +142,7 @@ func (c *Client) Open(ctx context.Context, s Schedule, o Options) ([]Outcome, er
 	fed := make(chan struct{})
 	go func() {
 		defer close(fed)
-		sleep := newPrecise() // ends its thread's use on this goroutine
-		defer sleep.close()
-		r.feed(ctx, s, sleep)
+		r.feed(ctx, s, newPrecise())
 	}()
 	<-fed
 	return c.finish(ctx, r, s.Length())

@@ -24,8 +24,6 @@ func pictures() Options { return Options{Pictures: make([]inspection.Frame, 3)} 
 // late is a sleeper that wakes up late.
 type late struct{ by time.Duration }
 
-func (late) close() {}
-
 func (l late) until(ctx context.Context, t time.Time) { timers{}.until(ctx, t.Add(l.by)) }
 
 func TestLagIsTheGeneratorsOwnAndLatencyCountsFromWhenAFrameWasDue(t *testing.T) {

@@ -22,17 +22,26 @@ func (a *app) benchCommand() *cobra.Command {
 	var cam cameraFlags
 	var streams int
 	var seconds float64
+	var sweep sweepFlags
 	cmd := &cobra.Command{
 		Use:   "bench [folder]",
 		Short: "Load a node with simulated frames, and show frames a second and the time to the verdict",
 		Long: "Load a node with simulated frames from memory, and show frames a second and the time to the verdict. Without --rate\n" +
 			"each stream sends as fast as the node gives credits, which finds the highest rate. With --rate frames are due at fixed\n" +
 			"times, all streams together, and the time counts from when a frame was due, also if the node was behind.\n\n" +
+			"With --sweep the highest rate is found first, then shares of it are sent by Poisson timetables, --seconds each, and\n" +
+			"shown as latency against load; --plot writes that as a page that needs nothing but itself.\n\n" +
 			"Exit status: 0 every frame was judged by the model and recorded, 3 not so, 1 an error, 2 wrong usage.",
 		Args: args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if streams < 1 || seconds <= 0 || src.rate < 0 {
 				return fmt.Errorf("%w: --streams must be at least 1, --seconds above 0, --rate not negative", errUsage)
+			}
+			if err := sweep.validate(); err != nil {
+				return err
+			}
+			if len(sweep.loads) > 0 && src.rate > 0 {
+				return fmt.Errorf("%w: --sweep finds its rates by itself: leave --rate out", errUsage)
 			}
 			rate := src.rate
 			src.rate, src.loop = 0, 1
@@ -40,11 +49,15 @@ func (a *app) benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			shots, err := load(cmd.Context(), source, benchFrames)
+			shots, err := pictures(cmd.Context(), source, benchFrames)
 			if err := errors.Join(err, source.Close()); err != nil {
 				return err
 			}
-			return a.bench(cmd.Context(), cam, shots, streams, rate, time.Duration(seconds*float64(time.Second)))
+			length := time.Duration(seconds * float64(time.Second))
+			if len(sweep.loads) > 0 {
+				return a.sweep(cmd.Context(), cam, shots, streams, length, sweep)
+			}
+			return a.bench(cmd.Context(), cam, shots, streams, rate, length)
 		},
 	}
 	f := cmd.Flags()
@@ -53,12 +66,15 @@ func (a *app) benchCommand() *cobra.Command {
 	f.StringVar(&src.csv, "csv", "", "table of the frames (default: frames.csv in the folder, if there is one)")
 	f.Float64Var(&src.rate, "rate", 0, "frames a second, all streams together (0: as fast as the node answers)")
 	f.IntVar(&streams, "streams", 2, "cameras")
-	f.Float64Var(&seconds, "seconds", 10, "time to send for")
+	f.Float64Var(&seconds, "seconds", 10, "time to send for; of each load of a sweep")
+	f.Float64SliceVar(&sweep.loads, "sweep", nil, "loads to show latency at, as shares of the highest rate, such as 0.1,0.5,0.8,0.9,1.0")
+	f.StringVar(&sweep.plot, "plot", "", "file for a page (HTML) with p50 and p99 against load; with --sweep")
+	f.Uint64Var(&sweep.seed, "seed", 1, "seed of the sweep's timetables: the same one offers the same load again")
 	return cmd
 }
 
-// load reads at most n shots into memory.
-func load(ctx context.Context, src camera.Source, n int) ([]camera.Shot, error) {
+// pictures reads at most n shots into memory.
+func pictures(ctx context.Context, src camera.Source, n int) ([]camera.Shot, error) {
 	var shots []camera.Shot
 	for len(shots) < n {
 		shot, err := src.Next(ctx)

@@ -299,6 +299,7 @@ func TestEvalMeasuresThroughTheNode(t *testing.T) {
 		t.Errorf("bench: exit status %d\n%s", status, errs)
 	}
 	contains(t, out, "2 streams, 8 different pictures", "frames/s")
+	sweepIsShown(t, n)
 
 	for _, c := range []struct {
 		args  []string
@@ -342,6 +343,9 @@ func TestErrorsNameTheRemedyAndTheExitStatus(t *testing.T) {
 		{[]string{"eval", "-r", "x"}, 2, []string{"JSON file"}},
 		{[]string{"eval", "-r", "x", "/no/such.json"}, 1, []string{"/no/such.json"}},
 		{[]string{"bench", "--boards", "2", "--seconds", "0"}, 2, []string{"--seconds"}},
+		{[]string{"bench", "--boards", "2", "--plot", "x.html"}, 2, []string{"--sweep"}},
+		{[]string{"bench", "--boards", "2", "--sweep", "0"}, 2, []string{"--sweep", "above 0"}},
+		{[]string{"bench", "--boards", "2", "--sweep", "1", "--rate", "5"}, 2, []string{"--rate"}},
 		{[]string{"status", "--frobnicate"}, 2, []string{"frobnicate"}},
 		{[]string{"frobnicate"}, 2, []string{"frobnicate"}},
 	} {

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/assay-vision/assay/camera"
+	"github.com/assay-vision/assay/camera/load"
+	"github.com/assay-vision/assay/inspection"
+)
+
+// sweepFlags ask for latency against load.
+type sweepFlags struct {
+	loads []float64
+	plot  string
+	seed  uint64
+}
+
+func (f sweepFlags) validate() error {
+	if len(f.loads) == 0 && f.plot != "" {
+		return fmt.Errorf("%w: --plot shows latency against load: name the loads, as in --sweep 0.1,0.5,0.8,0.9,1.0", errUsage)
+	}
+	for _, l := range f.loads {
+		if !(l > 0 && l <= 10) {
+			return fmt.Errorf("%w: --sweep %v: give shares of the capacity above 0, at most 10", errUsage, l)
+		}
+	}
+	return nil
+}
+
+// sweepPoint is what one load measured.
+type sweepPoint struct {
+	Load     float64 `json:"load"` // as a share of the capacity
+	Offered  float64 `json:"offered_per_second"`
+	Answered float64 `json:"judged_per_second"`
+	Frames   int     `json:"frames"`
+	Goodput  float64 `json:"goodput"` // share of frames judged by the model within the budget
+	P50      float64 `json:"p50_ms"`
+	P99      float64 `json:"p99_ms"`
+	P999     float64 `json:"p999_ms"`
+	Max      float64 `json:"max_ms"`
+	LagP99   float64 `json:"generator_lag_p99_ms"`
+	Void     string  `json:"void,omitempty"` // why the point says nothing
+}
+
+// sweepReport is a whole sweep.
+type sweepReport struct {
+	Recipe   string       `json:"recipe"`
+	Streams  int          `json:"streams"`
+	Capacity float64      `json:"capacity_per_second"` // of a closed loop
+	Bytes    int64        `json:"picture_bytes"`
+	Budget   float64      `json:"budget_ms,omitempty"`
+	Points   []sweepPoint `json:"points"`
+}
+
+// sweep finds the node's capacity by a closed loop, then offers shares of it by Poisson timetables.
+func (a *app) sweep(ctx context.Context, cam cameraFlags, shots []camera.Shot, streams int, length time.Duration, f sweepFlags) error {
+	addr := a.addr
+	if len(cam.nodes) > 0 {
+		addr = cam.nodes[0]
+	}
+	c, err := load.Dial(ctx, load.Config{Addr: addr, Recipe: cam.recipe, Line: cam.line, Station: cam.station, Camera: cam.camera, Streams: streams, Apart: true})
+	if err != nil {
+		return fmt.Errorf("no node takes frames at %s: start one with 'assayd', or name another with --addr: %w", addr, err)
+	}
+	defer c.Close()
+	report := sweepReport{Recipe: cam.recipe, Streams: streams, Budget: load.Milliseconds(cam.budget)}
+	options := load.Options{Simulated: true, Budget: cam.budget}
+	for _, s := range shots {
+		options.Pictures = append(options.Pictures, s.Frame)
+		report.Bytes += int64(s.Frame.Image.Data.Len()) / int64(len(shots))
+	}
+	bar := progress(1+len(f.loads), "sweep")
+	if report.Capacity, err = capacity(ctx, c, length, options); err != nil {
+		return err
+	}
+	_ = bar.Add(1)
+	for i, l := range f.loads {
+		table, err := load.Poisson(l*report.Capacity, length, f.seed+uint64(i))
+		if err != nil {
+			return err
+		}
+		out, err := c.Open(ctx, table, options)
+		if err != nil {
+			return err
+		}
+		report.Points = append(report.Points, pointOf(l, l*report.Capacity, out))
+		_ = bar.Add(1)
+	}
+	_ = bar.Finish()
+	if f.plot != "" {
+		if err := writePlot(f.plot, report); err != nil {
+			return err
+		}
+	}
+	if err := a.printSweep(report, f.plot); err != nil {
+		return err
+	}
+	return report.verdict()
+}
+
+// capacity is the rate of right answers when every credit is in use.
+func capacity(ctx context.Context, c *load.Client, length time.Duration, o load.Options) (float64, error) {
+	o.Budget = 0                                          // in a closed loop frames wait for each other
+	if _, err := c.Closed(ctx, length/4, o); err != nil { // warm
+		return 0, err
+	}
+	out, err := c.Closed(ctx, length, o)
+	if err != nil {
+		return 0, err
+	}
+	rate := load.Throughput(out, length/10, length)
+	if rate > 0 {
+		return rate, nil
+	}
+	reason := "none was answered"
+	for _, o := range out {
+		if o.Answered {
+			reason = "the reason is " + o.Reason
+		}
+	}
+	return 0, fmt.Errorf("%w: the model judged no frame: %s: see 'assay recipes' and 'assay status'", inspection.ErrNotReady, reason)
+}
+
+func pointOf(share, rate float64, out []load.Outcome) sweepPoint {
+	r := load.NewReport(out)
+	p := sweepPoint{
+		Load: share, Offered: rate, Frames: r.Frames, Goodput: r.Goodput(), Void: r.Void(),
+		P50: load.Milliseconds(r.P50), P99: load.Milliseconds(r.P99), P999: load.Milliseconds(r.P999), Max: load.Milliseconds(r.Max), LagP99: load.Milliseconds(r.LagP99),
+	}
+	if r.Length > 0 {
+		p.Answered = float64(r.Judged) / r.Length.Seconds()
+	}
+	return p
+}
+
+func (a *app) printSweep(r sweepReport, plot string) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	fmt.Fprintf(a.out, "Capacity %.1f frames/s: %d cameras, recipe %s, pictures of %d bytes on average, each sent as soon as there was a credit.\n\n", r.Capacity, r.Streams, dash(r.Recipe), r.Bytes)
+	err := a.table("LOAD\tFRAMES/S\tFRAMES\tJUDGED IN TIME\tP50 MS\tP99 MS\tP99.9 MS\tMAX MS\tLAG P99 MS\t", func(w io.Writer) {
+		for _, p := range r.Points {
+			note := ""
+			if p.Void != "" {
+				note = "VOID"
+			}
+			fmt.Fprintf(w, "%.2f\t%.1f\t%d\t%.4f\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%s\n", p.Load, p.Offered, p.Frames, p.Goodput, p.P50, p.P99, p.P999, p.Max, p.LagP99, note)
+		}
+	})
+	fmt.Fprintln(a.out, "\nTimes count from when a frame was due, by a Poisson timetable; fallback answers are among them.")
+	for _, p := range r.Points {
+		if p.Void != "" {
+			fmt.Fprintf(a.out, "%.2f is void: %s\n", p.Load, p.Void)
+		}
+	}
+	if plot != "" {
+		fmt.Fprintf(a.out, "The plot is in %s\n", plot)
+	}
+	return err
+}
+
+// verdict is not well where a load that the node can bear was not judged to the last frame, or a point is void.
+func (r sweepReport) verdict() error {
+	var bad []string
+	for _, p := range r.Points {
+		switch {
+		case p.Void != "":
+			bad = append(bad, fmt.Sprintf("load %.2f is void", p.Load))
+		case p.Load <= 0.5 && p.Goodput < 0.99:
+			bad = append(bad, fmt.Sprintf("at load %.2f only %.4f of the frames were judged in time", p.Load, p.Goodput))
+		}
+	}
+	if len(bad) > 0 {
+		return &notWell{strings.Join(bad, "; ")}
+	}
+	return nil
+}
+
+// writePlot writes the page into a file.
+func writePlot(path string, r sweepReport) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write --plot: %w", err)
+	}
+	return errors.Join(plotPage(f, r), f.Close())
+}
