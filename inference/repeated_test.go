@@ -24,7 +24,7 @@ func TestRepeatsAreSeenPerCamera(t *testing.T) {
 		{key("a", "x", 2), one, true},
 		{key("a", "x", 2), one, true}, // delivered again: the same answer
 		{key("a", "x", 4), two, false},
-		{key("a", "x", 3), one, false}, // late by one; must not take 4's place
+		{key("a", "x", 3), one, true}, // late by one, and equal to the frame before it
 		{key("a", "x", 5), two, true},
 		{key("a", "y", 1), two, true}, // the camera's client was restarted, the camera still frozen
 		{key("a", "y", 2), one, false},
@@ -38,5 +38,30 @@ func TestRepeatsAreSeenPerCamera(t *testing.T) {
 	}
 	if r.recent.Len() != 2 || len(r.known) != 2 {
 		t.Errorf("got %d and %d cameras remembered, want 2", r.recent.Len(), len(r.known))
+	}
+}
+
+// Several workers decode, so a frame may come after its successors. Only its own neighbours count.
+func TestRepeatsOutOfOrder(t *testing.T) {
+	one, two := imaging.Fingerprint{1, 1}, imaging.Fingerprint{1, 2}
+	r := newRepeats(1)
+	see := func(seq uint64, pixels imaging.Fingerprint, want bool) {
+		t.Helper()
+		if got := r.see(inspection.FrameKey{Session: "x", Seq: seq}, pixels); got != want {
+			t.Errorf("frame %d: got repeated %v, want %v", seq, got, want)
+		}
+	}
+	see(1, one, false)
+	see(4, two, false)
+	see(2, two, false) // equals 4, which is neither before nor after it
+	see(3, one, false) // equals 1, likewise
+	see(6, two, true)  // 5 is not known: 4, which is nearest, stands for it
+	see(8, one, false)
+	see(7, one, true) // one of 7 and 8 is the repetition, and 8 was answered already
+	for seq := uint64(9); seq < 9+2*maxHistory; seq++ {
+		see(seq, imaging.Fingerprint{2, seq}, false)
+	}
+	if n := len(r.known[camera{}].Value.(*pictures).seen); n != maxHistory {
+		t.Errorf("%d pictures are remembered, want %d", n, maxHistory)
 	}
 }
