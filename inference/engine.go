@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-vision/assay/inference/imaging"
+	"github.com/assay-vision/assay/inference/plan"
 	"github.com/assay-vision/assay/inspection"
 	"github.com/assay-vision/assay/models"
 )
@@ -22,6 +23,7 @@ type Config struct {
 	Queue         int            // frames of each class that may wait for a thread; 0: 1024
 	MaxBatchDelay time.Duration  // how long a batch may wait to be filled; 0: never, a batch is what is queued
 	Image         imaging.Limits // what a picture may ask for; zero fields: imaging.DefaultLimits
+	Planning      Planning       // how models are measured; zero: they are not
 }
 
 func (c Config) orDefault() Config {
@@ -48,6 +50,9 @@ type Engine struct {
 	prints  *imaging.Fingerprinter
 	limits  imaging.Limits
 
+	planning Planning
+	planner  *plan.Planner
+
 	loading sync.Mutex // one model is loaded at a time; held over I/O, and nothing on a frame's way takes it
 
 	mu        sync.Mutex
@@ -70,9 +75,13 @@ type thread struct {
 func New(config Config, rt Runtime, repo *models.Repository, node string, log *slog.Logger, reg prometheus.Registerer) (*Engine, error) {
 	config = config.orDefault()
 	e := &Engine{
-		node: node, runtime: rt, models: repo, log: log, metrics: newMetrics(reg), limits: config.Image,
+		node: node, runtime: rt, models: repo, log: log, metrics: newMetrics(reg), limits: config.Image, planning: config.Planning,
 		repeats: newRepeats(maxCameras), prints: imaging.NewFingerprinter(),
 		instances: map[pair]*instance{}, loaded: map[string]*loaded{}, states: map[string]*Status{},
+	}
+	var err error
+	if e.planner, err = plan.New(plan.Config{Dir: config.Planning.Dir, Budget: config.Planning.Measure}, log); err != nil {
+		return nil, err
 	}
 	for range config.Threads {
 		w, err := imaging.NewWorker(config.Image)
@@ -82,7 +91,6 @@ func New(config Config, rt Runtime, repo *models.Repository, node string, log *s
 		}
 		e.threads = append(e.threads, &thread{imaging: w, picture: imaging.NewPicture()})
 	}
-	var err error
 	e.batcher, err = newBatcher(BatcherConfig{Workers: config.Threads, Queue: config.Queue, MaxDelay: config.MaxBatchDelay}, log, e.metrics)
 	if err != nil {
 		e.closeThreads()

@@ -84,6 +84,7 @@ func (e *Engine) free(in *instance) error {
 	if err := in.model.session.Close(); err != nil {
 		return fmt.Errorf("unload model %s@%s: %w", in.model.ref.Name, in.model.ref.Version, err)
 	}
+	e.forgetPlan(in.model.ref)
 	e.log.Info("model is unloaded", "model", in.model.ref.Name, "version", in.model.ref.Version)
 	return nil
 }

@@ -17,6 +17,7 @@ type metrics struct {
 	refused   prometheus.Counter
 	retried   prometheus.Counter
 	panics    prometheus.Counter
+	drift     *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -30,6 +31,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		expired:   f.NewCounter(prometheus.CounterOpts{Name: "assay_expired_before_run_total", Help: "Samples whose deadline passed before a worker began with them."}),
 		refused:   f.NewCounter(prometheus.CounterOpts{Name: "assay_queue_refused_total", Help: "Samples refused because the queue was full."}),
 		retried:   f.NewCounter(prometheus.CounterOpts{Name: "assay_batch_retried_total", Help: "Batches that failed as a whole and were run again sample by sample."}),
+		drift:     f.NewGaugeVec(prometheus.GaugeOpts{Name: "assay_plan_drift_ratio", Help: "Time that a model's runs take over the time that was measured when it was planned; 1 where that is true."}, []string{"model", "version"}),
 		panics:    f.NewCounter(prometheus.CounterOpts{Name: "assay_inference_panics_total", Help: "Panics contained while judging; each is a bug."}),
 	}
 }

@@ -121,7 +121,7 @@ func (e *Engine) open(ctx context.Context, m *models.Model) (*loaded, error) {
 	if l.decoder, err = decode.New(m.Manifest); err != nil {
 		return nil, fmt.Errorf("model %s@%s: %w", m.Ref.Name, m.Ref.Version, err)
 	}
-	if l.session, err = e.runtime.Open(ctx, m, Opening{Leases: len(e.threads)}); err != nil {
+	if l.session, err = e.openPlanned(ctx, m); err != nil {
 		return nil, err
 	}
 	return l, nil

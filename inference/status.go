@@ -26,6 +26,7 @@ type Status struct {
 	Message    string
 	BatchSizes []int
 	Recipes    []inspection.RecipeRef // prepared with it
+	Drift      string                 // how its runs differ from what was measured, with the next step; empty: they do not
 }
 
 // Models returns the status of every model that was asked for, by name and version.
@@ -35,6 +36,11 @@ func (e *Engine) Models() []Status {
 	out := make([]Status, 0, len(e.states))
 	for digest, s := range e.states {
 		c := *s
+		if l := e.loaded[digest]; l != nil {
+			if p, ok := l.session.(*planned); ok {
+				c.Drift = p.watch.Reality().Warning()
+			}
+		}
 		for _, in := range e.instances {
 			if in.key.model == digest && in.pins > 0 {
 				c.Recipes = append(c.Recipes, in.recipe.Ref())

@@ -23,6 +23,8 @@ type preparer interface {
 	Prepare(ctx context.Context, r *inspection.Recipe) (inspection.ModelRef, error)
 	Release(r *inspection.Recipe, m inspection.ModelRef)
 	Models() []inference.Status
+	// Profile says how a model was measured here, and measures it where it was not, or again.
+	Profile(ctx context.Context, name, version string, again bool) (inference.Profile, error)
 }
 
 // linger is how long a revision that was replaced stays prepared. A frame that came in under it has its key looked up

@@ -46,6 +46,10 @@ func (e *fakeEngine) Release(r *inspection.Recipe, _ inspection.ModelRef) {
 
 func (e *fakeEngine) Models() []inference.Status { return nil }
 
+func (e *fakeEngine) Profile(context.Context, string, string, bool) (inference.Profile, error) {
+	return inference.Profile{}, inspection.ErrUnknownModel
+}
+
 func (e *fakeEngine) pin(r *inspection.Recipe, n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

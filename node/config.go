@@ -66,6 +66,7 @@ type InferenceConfig struct {
 	Threads       int           `koanf:"threads" doc:"Native threads that decode or infer at the same time. 0: one for each core."`
 	Queue         int           `koanf:"queue" doc:"Frames that may wait for a thread; beyond it a frame is answered at once with reason OVERLOADED."`
 	MaxBatchDelay time.Duration `koanf:"max_batch_delay" doc:"How long a batch may wait to be filled. 0: never, a batch is what is queued."`
+	Measure       time.Duration `koanf:"measure" doc:"How long a model that was not measured on this machine yet may be measured when it is loaded, so that it runs in the way that is fastest here. 0: it is not, and runs by one thread a frame."`
 }
 
 // CustodyConfig bounds the desk.
@@ -98,7 +99,7 @@ func Default() Config {
 		Limits:    LimitsConfig{FrameBytes: 64 << 20, FramePixels: 128 << 20, StreamCredits: 8, InFlightBytes: 256 << 20, Streams: 1024},
 		Models:    ModelsConfig{OnMissingProvider: "fallback"},
 		Recipes:   RecipesConfig{ScanEvery: 2 * time.Second},
-		Inference: InferenceConfig{Queue: 1024},
+		Inference: InferenceConfig{Queue: 1024, Measure: 3 * time.Second},
 		Custody:   CustodyConfig{InFlight: 4096, PoisonAttempts: 3, CommitGroup: 256},
 		Images:    ImagesConfig{Budget: 50 << 30, MinFree: 512 << 20, PassDays: 7, Days: 90},
 		Log:       LogConfig{Level: "info", Format: "text"},
@@ -121,6 +122,7 @@ func (c Config) Validate() error {
 	p.require(c.Inference.Threads >= 0, "inference.threads", "%d is negative: give 0 or more", c.Inference.Threads)
 	p.require(c.Inference.Queue > 0, "inference.queue", "%d: give at least 1", c.Inference.Queue)
 	p.require(c.Inference.MaxBatchDelay >= 0, "inference.max_batch_delay", "%v is negative: give 0 or more", c.Inference.MaxBatchDelay)
+	p.require(c.Inference.Measure >= 0, "inference.measure", "%v is negative: give 0 or more", c.Inference.Measure)
 	p.require(c.Custody.InFlight > 0, "custody.in_flight", "%d: give at least 1", c.Custody.InFlight)
 	p.require(c.Custody.PoisonAttempts > 1, "custody.poison_attempts", "%d: give at least 2, or a frame would never be judged", c.Custody.PoisonAttempts)
 	p.require(c.Custody.CommitGroup > 0, "custody.commit_group", "%d: give at least 1", c.Custody.CommitGroup)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -98,7 +99,8 @@ func (n *Node) openEngine(context.Context) error {
 	c := n.cfg.Inference
 	n.engine, err = inference.New(inference.Config{
 		Threads: c.Threads, Queue: c.Queue, MaxBatchDelay: c.MaxBatchDelay,
-		Image: imaging.Limits{MaxPixels: n.cfg.Limits.FramePixels, MaxBytes: int(n.cfg.Limits.FrameBytes)},
+		Planning: inference.Planning{Measure: c.Measure, Dir: filepath.Join(n.cfg.Node.DataDir, "plans"), Library: "onnxruntime " + n.runtime.Version()},
+		Image:    imaging.Limits{MaxPixels: n.cfg.Limits.FramePixels, MaxBytes: int(n.cfg.Limits.FrameBytes)},
 	}, n.runtime, repo, n.cfg.Name(), n.log, n.reg)
 	if err != nil {
 		return err

@@ -24,6 +24,9 @@ func (n *Node) Status(ctx context.Context) server.NodeStatus {
 	}
 	maps.Copy(s.Libraries, imaging.Versions())
 	for _, m := range n.engine.Models() {
+		if m.Drift != "" {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("model %s@%s: %s", m.Model.Name, m.Model.Version, m.Drift))
+		}
 		for _, f := range m.Fallbacks {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("model %s@%s runs on %s: %s", m.Model.Name, m.Model.Version, m.Device, f))
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/assay-vision/assay/inference"
+	"github.com/assay-vision/assay/inference/plan"
 	"github.com/assay-vision/assay/inspection"
 	"github.com/assay-vision/assay/inspection/recipe"
 	"github.com/assay-vision/assay/models"
@@ -244,4 +245,31 @@ func (c *catalog) Model(name, version string) (server.ModelStatus, string, error
 		}
 	}
 	return server.ModelStatus{}, "", fmt.Errorf("%w: %s", inspection.ErrUnknownModel, name)
+}
+
+// ProfileModel implements server.Catalog.
+func (c *catalog) ProfileModel(ctx context.Context, name, version string, again bool) (server.ModelProfile, error) {
+	p, err := c.engine.Profile(ctx, name, version, again)
+	if err != nil {
+		return server.ModelProfile{}, err
+	}
+	out := server.ModelProfile{
+		Model: p.Model, Device: p.Plan.Key.Device, Throughput: profilePoint(p.Plan.Choice.Throughput), Measured: p.Plan.Measured, Took: p.Plan.Took,
+		Cached: p.Plan.Cached, Complete: p.Plan.Complete, Loaded: p.Loaded, Waits: p.Waits, DriftRatio: p.Reality.Ratio, Drifted: p.Reality.Drifted,
+		Narrow: server.RunEstimate(p.Reality.Narrow), Wide: server.RunEstimate(p.Reality.Wide),
+	}
+	for _, q := range p.Plan.Surface {
+		out.Surface = append(out.Surface, profilePoint(q))
+	}
+	if p.Plan.Choice.Idle != nil {
+		idle := profilePoint(*p.Plan.Choice.Idle)
+		out.Idle = &idle
+	}
+	return out, nil
+}
+
+func profilePoint(p plan.Point) server.ProfilePoint {
+	return server.ProfilePoint{
+		Variant: p.Variant, Threads: p.Threads, Callers: p.Callers, Batch: p.Batch, Median: p.Median, P99: p.P99, Rate: p.Rate(), Runs: p.Runs,
+	}
 }

@@ -38,6 +38,39 @@ func (g *modelService) GetModel(ctx context.Context, r *assayv1.GetModelRequest)
 	return &assayv1.GetModelResponse{Model: fromModel(m), Manifest: manifest}, nil
 }
 
+func (g *modelService) ProfileModel(ctx context.Context, r *assayv1.ProfileModelRequest) (*assayv1.ProfileModelResponse, error) {
+	if err := named(r.GetName(), r.GetVersion()); err != nil {
+		return nil, g.srv.fail(ctx, "ProfileModel", err)
+	}
+	p, err := g.srv.deps.Catalog.ProfileModel(ctx, r.GetName(), r.GetVersion(), r.GetMeasure())
+	if err != nil {
+		return nil, g.srv.fail(ctx, "ProfileModel", fmt.Errorf("model %q: %w", r.GetName(), err))
+	}
+	out := &assayv1.ProfileModelResponse{
+		Model: proto.FromModelRef(p.Model), Device: p.Device, Throughput: fromPoint(p.Throughput), Measured: proto.FromTime(p.Measured),
+		Took: durationpb.New(p.Took), Cached: p.Cached, Complete: p.Complete, Loaded: p.Loaded, Waits: p.Waits,
+		DriftRatio: p.DriftRatio, Drifted: p.Drifted, Narrow: fromEstimate(p.Narrow), Wide: fromEstimate(p.Wide),
+	}
+	for _, q := range p.Surface {
+		out.Surface = append(out.Surface, fromPoint(q))
+	}
+	if p.Idle != nil {
+		out.Idle = fromPoint(*p.Idle)
+	}
+	return out, nil
+}
+
+func fromPoint(p ProfilePoint) *assayv1.ProfilePoint {
+	return &assayv1.ProfilePoint{
+		Variant: p.Variant, Threads: int32(p.Threads), Callers: int32(p.Callers), Batch: int32(p.Batch),
+		Median: durationpb.New(p.Median), P99: durationpb.New(p.P99), SamplesPerSecond: p.Rate, Runs: int32(p.Runs),
+	}
+}
+
+func fromEstimate(e RunEstimate) *assayv1.RunEstimate {
+	return &assayv1.RunEstimate{Runs: int64(e.Runs), Mean: durationpb.New(e.Mean), P99: durationpb.New(e.P99)}
+}
+
 // named checks the name of a recipe or a model, and its version.
 func named(name, version string) error {
 	if name == "" {

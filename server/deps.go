@@ -38,6 +38,43 @@ type Catalog interface {
 	Models() []ModelStatus
 	// Model returns one version and its manifest's text; an empty version is the active one. ErrNotFound or ErrUnknownModel.
 	Model(name, version string) (ModelStatus, string, error)
+	// ProfileModel returns how a version was measured here; an empty version is the active one. What was not measured yet,
+	// or with again anything, is measured now. ErrNotFound, ErrUnknownModel, or ErrOverloaded where others need the node.
+	ProfileModel(ctx context.Context, name, version string, again bool) (ModelProfile, error)
+}
+
+// ModelProfile is how a model version was measured on this node, and how it runs.
+type ModelProfile struct {
+	Model      inspection.ModelRef
+	Device     string
+	Surface    []ProfilePoint
+	Throughput ProfilePoint
+	Idle       *ProfilePoint // nil: a frame that comes alone runs as any other
+	Measured   time.Time
+	Took       time.Duration
+	Cached     bool // from an earlier start
+	Complete   bool
+	Loaded     bool // by a plan; the fields below are known
+	Waits      bool // until it is loaded next, it runs in another way than was chosen
+	DriftRatio float64
+	Drifted    bool
+	Narrow     RunEstimate // runs by one thread
+	Wide       RunEstimate // runs by all threads
+}
+
+// ProfilePoint is one way to run a model, and how long a run took.
+type ProfilePoint struct {
+	Variant                 string
+	Threads, Callers, Batch int
+	Median, P99             time.Duration
+	Rate                    float64 // samples per second of all callers
+	Runs                    int
+}
+
+// RunEstimate is what runs take now.
+type RunEstimate struct {
+	Runs      int
+	Mean, P99 time.Duration
 }
 
 // RecipeStatus is a recipe and how it stands on this node.

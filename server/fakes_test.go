@@ -173,6 +173,24 @@ func (c *catalog) Model(name, version string) (server.ModelStatus, string, error
 	return server.ModelStatus{}, "", inspection.ErrUnknownModel
 }
 
+func (c *catalog) ProfileModel(_ context.Context, name, version string, again bool) (server.ModelProfile, error) {
+	m, _, err := c.Model(name, version)
+	if err != nil {
+		return server.ModelProfile{}, err
+	}
+	one := server.ProfilePoint{Variant: "default", Threads: 1, Callers: 2, Batch: 1, Median: 20 * time.Millisecond, P99: 30 * time.Millisecond, Rate: 100, Runs: 7}
+	all := server.ProfilePoint{Variant: "default", Threads: 2, Callers: 1, Batch: 1, Median: 11 * time.Millisecond, P99: 12 * time.Millisecond, Rate: 91, Runs: 8}
+	p := server.ModelProfile{
+		Model: m.Ref, Device: "cpu", Surface: []server.ProfilePoint{one, all}, Throughput: one, Measured: time.Unix(1000, 0), Took: 2 * time.Second,
+		Cached: !again, Complete: true, Loaded: true, DriftRatio: 1.3, Drifted: true,
+		Narrow: server.RunEstimate{Runs: 9, Mean: 26 * time.Millisecond, P99: 40 * time.Millisecond},
+	}
+	if again {
+		p.Idle, p.Waits = &all, true
+	}
+	return p, nil
+}
+
 // results holds rows in their order; a cursor is the index of the next one.
 type results struct {
 	rows []inspection.Result

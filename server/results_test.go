@@ -167,6 +167,22 @@ func TestCatalogServices(t *testing.T) {
 	_, err = models.GetModel(ctx, &assayv1.GetModelRequest{Name: "pcb-pair", Version: "9"})
 	wantCode(t, "unknown version", err, codes.NotFound, "unknown model")
 
+	p, err := models.ProfileModel(ctx, &assayv1.ProfileModelRequest{Name: "pcb-pair"})
+	if err != nil || p.Model.GetName() != "pcb-pair" || len(p.Surface) != 2 || p.Throughput.GetCallers() != 2 || p.Idle != nil || !p.Cached || p.Waits {
+		t.Errorf("got profile %v, %v; want what was kept", p, err)
+	}
+	if p.GetTook().AsDuration() != 2*time.Second || p.GetMeasured().GetSeconds() != 1000 || !p.GetDrifted() || p.GetDriftRatio() != 1.3 || p.GetNarrow().GetP99().AsDuration() != 40*time.Millisecond {
+		t.Errorf("got profile %v, want when it was measured and how its runs differ", p)
+	}
+	p, err = models.ProfileModel(ctx, &assayv1.ProfileModelRequest{Name: "pcb-pair", Version: "1", Measure: true})
+	if err != nil || p.Cached || !p.Waits || p.Idle.GetThreads() != 2 || p.Idle.GetMedian().AsDuration() != 11*time.Millisecond || p.Idle.GetSamplesPerSecond() != 91 || p.Idle.GetRuns() != 8 {
+		t.Errorf("got profile %v, %v; want it measured now", p, err)
+	}
+	_, err = models.ProfileModel(ctx, &assayv1.ProfileModelRequest{Name: "pcb-pair", Version: "9"})
+	wantCode(t, "profile of an unknown version", err, codes.NotFound, "unknown model")
+	_, err = models.ProfileModel(ctx, &assayv1.ProfileModelRequest{})
+	wantCode(t, "profile of no name", err, codes.InvalidArgument, "name is empty")
+
 	all, err := recipes.ListRecipes(ctx, &assayv1.ListRecipesRequest{})
 	if err != nil || len(all.Recipes) != 2 {
 		t.Fatalf("got %v, %v; want two recipes", all, err)

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) modelsCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "models [name[@version]]",
 		Short: "Show the node's models and where each stands, or one with its manifest",
 		Args:  args(0, 1, "at most one"),
@@ -54,6 +54,8 @@ func (a *app) modelsCommand() *cobra.Command {
 			return a.modelTable(resp.GetModels())
 		},
 	}
+	cmd.AddCommand(a.profileCommand())
+	return cmd
 }
 
 func (a *app) modelTable(models []*assayv1.Model) error {

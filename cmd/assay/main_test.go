@@ -21,6 +21,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	_ = os.Setenv("ASSAYD_INFERENCE__MEASURE", "0") // a test that wants its model measured asks for it
 	dir, err := os.MkdirTemp("", "assay-cli-")
 	if err == nil {
 		bin = dir
@@ -307,6 +308,8 @@ func TestEvalMeasuresThroughTheNode(t *testing.T) {
 	}{
 		{[]string{"models"}, []string{"pcb-pair@1", "ready", "cpu"}},
 		{[]string{"models", "pcb-pair"}, []string{"decoder: peak-grid"}},
+		{[]string{"models", "profile", "pcb-pair@1", "--measure"}, []string{"IMAGES/S", "default", "throughput", "pcb-pair@1 on cpu", "measured now"}},
+		{[]string{"models", "profile", "pcb-pair", "--json"}, []string{`"surface":[{`, `"throughput":{`, `"variant":"default"`}},
 		{[]string{"recipes"}, []string{"demo-board", "pcb-pair -> 1"}},
 		{[]string{"recipes", "demo-board"}, []string{"report_at: 0.05"}},
 		{[]string{"status"}, []string{"ready", "yes", "onnxruntime 1.", "days left"}},
@@ -335,6 +338,7 @@ func TestErrorsNameTheRemedyAndTheExitStatus(t *testing.T) {
 		{[]string{"results", "--verdict", "OK"}, 2, []string{"PASS"}},
 		{[]string{"results", "--from", "yesterday"}, 2, []string{"RFC 3339"}},
 		{[]string{"results", "--limit", "0"}, 2, []string{"--limit 0", "--all"}},
+		{[]string{"models", "profile"}, 2, []string{"one model"}},
 		{[]string{"stream"}, 2, []string{"name one source"}},
 		{[]string{"stream", "a", "--boards", "3"}, 2, []string{"name one source"}},
 		{[]string{"stream", "/no/such/folder"}, 1, []string{"/no/such/folder"}},

@@ -196,8 +196,8 @@ func TestMeasuringIsBounded(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		_, err := planner(t, "").Measure(t.Context(), Key{}, twoCores(), &bench{law: func(Setting) time.Duration { return 2 * time.Second }})
-		if !errors.Is(err, inspection.ErrUnavailable) {
-			t.Errorf("a model too slow to measure: got %v, want ErrUnavailable", err)
+		if !errors.Is(err, inspection.ErrOverloaded) {
+			t.Errorf("a model too slow to measure: got %v, want ErrOverloaded", err)
 		}
 	})
 }

@@ -78,7 +78,7 @@ func New(c Config, log *slog.Logger) (*Planner, error) {
 }
 
 // Measure measures a model, chooses, and keeps the plan where all could be measured. The error wraps
-// inspection.ErrUnavailable where too little could be measured in the time, or is the bench's or ctx's.
+// inspection.ErrOverloaded where too little could be measured in the time, or is the bench's or ctx's.
 func (p *Planner) Measure(ctx context.Context, key Key, space Space, b Bench) (Plan, error) {
 	if space.Cores < 1 || len(space.Variants) == 0 || len(space.Batches) == 0 {
 		return Plan{}, fmt.Errorf("%w: plan: nothing to measure in %+v", inspection.ErrInvalid, space)
@@ -90,7 +90,7 @@ func (p *Planner) Measure(ctx context.Context, key Key, space Space, b Bench) (P
 	}
 	choice, ok := Choose(surface, space)
 	if !ok {
-		return Plan{}, fmt.Errorf("%w: too little of the model could be measured in %v: measure it again when the node has less to do", inspection.ErrUnavailable, p.config.Budget)
+		return Plan{}, fmt.Errorf("%w: too little of the model could be measured in %v: measure it again when the node has less to do", inspection.ErrOverloaded, p.config.Budget)
 	}
 	out := Plan{Key: key, Surface: surface, Choice: choice, Measured: start.UTC(), Took: time.Since(start), Complete: complete}
 	if complete && p.config.Dir != "" {

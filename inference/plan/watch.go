@@ -61,9 +61,9 @@ func (e *estimate) report() Estimate {
 
 // Estimate is what the runs of an operating point take now.
 type Estimate struct {
+	Runs int           // since the model was loaded
 	Mean time.Duration // running mean
 	P99  time.Duration // of the last 256 runs
-	Runs int           // since the model was loaded
 }
 
 // Reality is how a model's runs compare with its plan.
@@ -76,6 +76,7 @@ type Reality struct {
 
 // NewWatch returns a watch over runs of a model with this plan. log should carry the model's name; gauge gets the ratio.
 func NewWatch(p Plan, log *slog.Logger, gauge prometheus.Gauge) *Watch {
+	gauge.Set(1)
 	return &Watch{log: log, gauge: gauge, plan: p}
 }
 

@@ -52,7 +52,8 @@ func Prepare(t testing.TB, change func(*node.Config)) *Node {
 	cfg.Recipes.Dir = filepath.Join(dir, "recipes")
 	cfg.Recipes.ScanEvery = 20 * time.Millisecond
 	cfg.Listen.GRPC, cfg.Listen.HTTP = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Images.MinFree = 0 // whatever is free where the tests run
+	cfg.Images.MinFree = 0    // whatever is free where the tests run
+	cfg.Inference.Measure = 0 // seconds at each start, for a node that answers a few frames
 	cfg.Log.Level = "debug"
 	if err := os.Mkdir(cfg.Recipes.Dir, 0o750); err != nil {
 		t.Fatal(err)

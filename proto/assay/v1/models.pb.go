@@ -9,6 +9,8 @@ package assayv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -491,11 +493,411 @@ func (x *GetModelResponse) GetManifest() string {
 	return ""
 }
 
+type ProfileModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Empty: the active version.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Measure it although it was measured before.
+	Measure       bool `protobuf:"varint,3,opt,name=measure,proto3" json:"measure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileModelRequest) Reset() {
+	*x = ProfileModelRequest{}
+	mi := &file_assay_v1_models_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileModelRequest) ProtoMessage() {}
+
+func (x *ProfileModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileModelRequest.ProtoReflect.Descriptor instead.
+func (*ProfileModelRequest) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ProfileModelRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProfileModelRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ProfileModelRequest) GetMeasure() bool {
+	if x != nil {
+		return x.Measure
+	}
+	return false
+}
+
+type ProfileModelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Model *ModelRef              `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// What it was measured on: cpu, cuda:0, ...
+	Device  string          `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Surface []*ProfilePoint `protobuf:"bytes,3,rep,name=surface,proto3" json:"surface,omitempty"`
+	// How it runs when frames wait.
+	Throughput *ProfilePoint `protobuf:"bytes,4,opt,name=throughput,proto3" json:"throughput,omitempty"`
+	// How it runs for a frame that comes alone. Absent: as for throughput, since all threads on one run are not faster.
+	Idle     *ProfilePoint          `protobuf:"bytes,5,opt,name=idle,proto3" json:"idle,omitempty"`
+	Measured *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=measured,proto3" json:"measured,omitempty"`
+	// How long measuring took.
+	Took *durationpb.Duration `protobuf:"bytes,7,opt,name=took,proto3" json:"took,omitempty"`
+	// The figures are from an earlier start of the node.
+	Cached bool `protobuf:"varint,8,opt,name=cached,proto3" json:"cached,omitempty"`
+	// All that was to be measured was. What is incomplete is not kept.
+	Complete bool `protobuf:"varint,9,opt,name=complete,proto3" json:"complete,omitempty"`
+	// It is loaded by a plan now, so that the fields below are known.
+	Loaded bool `protobuf:"varint,10,opt,name=loaded,proto3" json:"loaded,omitempty"`
+	// It runs in another way than was chosen here, until it is loaded next.
+	Waits bool `protobuf:"varint,11,opt,name=waits,proto3" json:"waits,omitempty"`
+	// Time that its runs take over the time that was measured, as a running mean; 1 where that is true, 0 before the first run.
+	DriftRatio float64 `protobuf:"fixed64,12,opt,name=drift_ratio,json=driftRatio,proto3" json:"drift_ratio,omitempty"`
+	// The ratio has been off by more than a fifth for half a minute.
+	Drifted bool `protobuf:"varint,13,opt,name=drifted,proto3" json:"drifted,omitempty"`
+	// Its runs by one thread since it was loaded.
+	Narrow *RunEstimate `protobuf:"bytes,14,opt,name=narrow,proto3" json:"narrow,omitempty"`
+	// Its runs by all threads since it was loaded.
+	Wide          *RunEstimate `protobuf:"bytes,15,opt,name=wide,proto3" json:"wide,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileModelResponse) Reset() {
+	*x = ProfileModelResponse{}
+	mi := &file_assay_v1_models_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileModelResponse) ProtoMessage() {}
+
+func (x *ProfileModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileModelResponse.ProtoReflect.Descriptor instead.
+func (*ProfileModelResponse) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ProfileModelResponse) GetModel() *ModelRef {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+func (x *ProfileModelResponse) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *ProfileModelResponse) GetSurface() []*ProfilePoint {
+	if x != nil {
+		return x.Surface
+	}
+	return nil
+}
+
+func (x *ProfileModelResponse) GetThroughput() *ProfilePoint {
+	if x != nil {
+		return x.Throughput
+	}
+	return nil
+}
+
+func (x *ProfileModelResponse) GetIdle() *ProfilePoint {
+	if x != nil {
+		return x.Idle
+	}
+	return nil
+}
+
+func (x *ProfileModelResponse) GetMeasured() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Measured
+	}
+	return nil
+}
+
+func (x *ProfileModelResponse) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+func (x *ProfileModelResponse) GetCached() bool {
+	if x != nil {
+		return x.Cached
+	}
+	return false
+}
+
+func (x *ProfileModelResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *ProfileModelResponse) GetLoaded() bool {
+	if x != nil {
+		return x.Loaded
+	}
+	return false
+}
+
+func (x *ProfileModelResponse) GetWaits() bool {
+	if x != nil {
+		return x.Waits
+	}
+	return false
+}
+
+func (x *ProfileModelResponse) GetDriftRatio() float64 {
+	if x != nil {
+		return x.DriftRatio
+	}
+	return 0
+}
+
+func (x *ProfileModelResponse) GetDrifted() bool {
+	if x != nil {
+		return x.Drifted
+	}
+	return false
+}
+
+func (x *ProfileModelResponse) GetNarrow() *RunEstimate {
+	if x != nil {
+		return x.Narrow
+	}
+	return nil
+}
+
+func (x *ProfileModelResponse) GetWide() *RunEstimate {
+	if x != nil {
+		return x.Wide
+	}
+	return nil
+}
+
+// One way to run a model, and how long a run took.
+type ProfilePoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The graph, by its name in the manifest; default is model.onnx.
+	Variant string `protobuf:"bytes,1,opt,name=variant,proto3" json:"variant,omitempty"`
+	// Native threads of one run.
+	Threads int32 `protobuf:"varint,2,opt,name=threads,proto3" json:"threads,omitempty"`
+	// Runs at the same time.
+	Callers int32 `protobuf:"varint,3,opt,name=callers,proto3" json:"callers,omitempty"`
+	// Samples of one run.
+	Batch  int32                `protobuf:"varint,4,opt,name=batch,proto3" json:"batch,omitempty"`
+	Median *durationpb.Duration `protobuf:"bytes,5,opt,name=median,proto3" json:"median,omitempty"`
+	P99    *durationpb.Duration `protobuf:"bytes,6,opt,name=p99,proto3" json:"p99,omitempty"`
+	// Samples per second of all callers together.
+	SamplesPerSecond float64 `protobuf:"fixed64,7,opt,name=samples_per_second,json=samplesPerSecond,proto3" json:"samples_per_second,omitempty"`
+	// Runs that were timed.
+	Runs          int32 `protobuf:"varint,8,opt,name=runs,proto3" json:"runs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfilePoint) Reset() {
+	*x = ProfilePoint{}
+	mi := &file_assay_v1_models_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfilePoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfilePoint) ProtoMessage() {}
+
+func (x *ProfilePoint) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfilePoint.ProtoReflect.Descriptor instead.
+func (*ProfilePoint) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ProfilePoint) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
+}
+
+func (x *ProfilePoint) GetThreads() int32 {
+	if x != nil {
+		return x.Threads
+	}
+	return 0
+}
+
+func (x *ProfilePoint) GetCallers() int32 {
+	if x != nil {
+		return x.Callers
+	}
+	return 0
+}
+
+func (x *ProfilePoint) GetBatch() int32 {
+	if x != nil {
+		return x.Batch
+	}
+	return 0
+}
+
+func (x *ProfilePoint) GetMedian() *durationpb.Duration {
+	if x != nil {
+		return x.Median
+	}
+	return nil
+}
+
+func (x *ProfilePoint) GetP99() *durationpb.Duration {
+	if x != nil {
+		return x.P99
+	}
+	return nil
+}
+
+func (x *ProfilePoint) GetSamplesPerSecond() float64 {
+	if x != nil {
+		return x.SamplesPerSecond
+	}
+	return 0
+}
+
+func (x *ProfilePoint) GetRuns() int32 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+// What runs take now.
+type RunEstimate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Runs  int64                  `protobuf:"varint,1,opt,name=runs,proto3" json:"runs,omitempty"`
+	// Running mean.
+	Mean *durationpb.Duration `protobuf:"bytes,2,opt,name=mean,proto3" json:"mean,omitempty"`
+	// Of the last 256 runs.
+	P99           *durationpb.Duration `protobuf:"bytes,3,opt,name=p99,proto3" json:"p99,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunEstimate) Reset() {
+	*x = RunEstimate{}
+	mi := &file_assay_v1_models_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunEstimate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunEstimate) ProtoMessage() {}
+
+func (x *RunEstimate) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunEstimate.ProtoReflect.Descriptor instead.
+func (*RunEstimate) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RunEstimate) GetRuns() int64 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+func (x *RunEstimate) GetMean() *durationpb.Duration {
+	if x != nil {
+		return x.Mean
+	}
+	return nil
+}
+
+func (x *RunEstimate) GetP99() *durationpb.Duration {
+	if x != nil {
+		return x.P99
+	}
+	return nil
+}
+
 var File_assay_v1_models_proto protoreflect.FileDescriptor
 
 const file_assay_v1_models_proto_rawDesc = "" +
 	"\n" +
-	"\x15assay/v1/models.proto\x12\bassay.v1\x1a\x14assay/v1/types.proto\"\x89\x03\n" +
+	"\x15assay/v1/models.proto\x12\bassay.v1\x1a\x14assay/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x03\n" +
 	"\x05Model\x12$\n" +
 	"\x03ref\x18\x01 \x01(\v2\x12.assay.v1.ModelRefR\x03ref\x12\x12\n" +
 	"\x04task\x18\x02 \x01(\tR\x04task\x12 \n" +
@@ -527,18 +929,56 @@ const file_assay_v1_models_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\"U\n" +
 	"\x10GetModelResponse\x12%\n" +
 	"\x05model\x18\x01 \x01(\v2\x0f.assay.v1.ModelR\x05model\x12\x1a\n" +
-	"\bmanifest\x18\x02 \x01(\tR\bmanifest*\x8b\x01\n" +
+	"\bmanifest\x18\x02 \x01(\tR\bmanifest\"]\n" +
+	"\x13ProfileModelRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
+	"\ameasure\x18\x03 \x01(\bR\ameasure\"\xcc\x04\n" +
+	"\x14ProfileModelResponse\x12(\n" +
+	"\x05model\x18\x01 \x01(\v2\x12.assay.v1.ModelRefR\x05model\x12\x16\n" +
+	"\x06device\x18\x02 \x01(\tR\x06device\x120\n" +
+	"\asurface\x18\x03 \x03(\v2\x16.assay.v1.ProfilePointR\asurface\x126\n" +
+	"\n" +
+	"throughput\x18\x04 \x01(\v2\x16.assay.v1.ProfilePointR\n" +
+	"throughput\x12*\n" +
+	"\x04idle\x18\x05 \x01(\v2\x16.assay.v1.ProfilePointR\x04idle\x126\n" +
+	"\bmeasured\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bmeasured\x12-\n" +
+	"\x04took\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04took\x12\x16\n" +
+	"\x06cached\x18\b \x01(\bR\x06cached\x12\x1a\n" +
+	"\bcomplete\x18\t \x01(\bR\bcomplete\x12\x16\n" +
+	"\x06loaded\x18\n" +
+	" \x01(\bR\x06loaded\x12\x14\n" +
+	"\x05waits\x18\v \x01(\bR\x05waits\x12\x1f\n" +
+	"\vdrift_ratio\x18\f \x01(\x01R\n" +
+	"driftRatio\x12\x18\n" +
+	"\adrifted\x18\r \x01(\bR\adrifted\x12-\n" +
+	"\x06narrow\x18\x0e \x01(\v2\x15.assay.v1.RunEstimateR\x06narrow\x12)\n" +
+	"\x04wide\x18\x0f \x01(\v2\x15.assay.v1.RunEstimateR\x04wide\"\x94\x02\n" +
+	"\fProfilePoint\x12\x18\n" +
+	"\avariant\x18\x01 \x01(\tR\avariant\x12\x18\n" +
+	"\athreads\x18\x02 \x01(\x05R\athreads\x12\x18\n" +
+	"\acallers\x18\x03 \x01(\x05R\acallers\x12\x14\n" +
+	"\x05batch\x18\x04 \x01(\x05R\x05batch\x121\n" +
+	"\x06median\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06median\x12+\n" +
+	"\x03p99\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x03p99\x12,\n" +
+	"\x12samples_per_second\x18\a \x01(\x01R\x10samplesPerSecond\x12\x12\n" +
+	"\x04runs\x18\b \x01(\x05R\x04runs\"}\n" +
+	"\vRunEstimate\x12\x12\n" +
+	"\x04runs\x18\x01 \x01(\x03R\x04runs\x12-\n" +
+	"\x04mean\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04mean\x12+\n" +
+	"\x03p99\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03p99*\x8b\x01\n" +
 	"\n" +
 	"ModelState\x12\x1b\n" +
 	"\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MODEL_STATE_UNLOADED\x10\x01\x12\x17\n" +
 	"\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n" +
 	"\x11MODEL_STATE_READY\x10\x03\x12\x16\n" +
-	"\x12MODEL_STATE_FAILED\x10\x042\x9a\x01\n" +
+	"\x12MODEL_STATE_FAILED\x10\x042\xe9\x01\n" +
 	"\fModelService\x12G\n" +
 	"\n" +
 	"ListModels\x12\x1b.assay.v1.ListModelsRequest\x1a\x1c.assay.v1.ListModelsResponse\x12A\n" +
-	"\bGetModel\x12\x19.assay.v1.GetModelRequest\x1a\x1a.assay.v1.GetModelResponseB6Z4github.com/assay-vision/assay/proto/assay/v1;assayv1b\x06proto3"
+	"\bGetModel\x12\x19.assay.v1.GetModelRequest\x1a\x1a.assay.v1.GetModelResponse\x12M\n" +
+	"\fProfileModel\x12\x1d.assay.v1.ProfileModelRequest\x1a\x1e.assay.v1.ProfileModelResponseB6Z4github.com/assay-vision/assay/proto/assay/v1;assayv1b\x06proto3"
 
 var (
 	file_assay_v1_models_proto_rawDescOnce sync.Once
@@ -553,32 +993,52 @@ func file_assay_v1_models_proto_rawDescGZIP() []byte {
 }
 
 var file_assay_v1_models_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_assay_v1_models_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_assay_v1_models_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_assay_v1_models_proto_goTypes = []any{
-	(ModelState)(0),            // 0: assay.v1.ModelState
-	(*Model)(nil),              // 1: assay.v1.Model
-	(*ModelInput)(nil),         // 2: assay.v1.ModelInput
-	(*ListModelsRequest)(nil),  // 3: assay.v1.ListModelsRequest
-	(*ListModelsResponse)(nil), // 4: assay.v1.ListModelsResponse
-	(*GetModelRequest)(nil),    // 5: assay.v1.GetModelRequest
-	(*GetModelResponse)(nil),   // 6: assay.v1.GetModelResponse
-	(*ModelRef)(nil),           // 7: assay.v1.ModelRef
+	(ModelState)(0),               // 0: assay.v1.ModelState
+	(*Model)(nil),                 // 1: assay.v1.Model
+	(*ModelInput)(nil),            // 2: assay.v1.ModelInput
+	(*ListModelsRequest)(nil),     // 3: assay.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),    // 4: assay.v1.ListModelsResponse
+	(*GetModelRequest)(nil),       // 5: assay.v1.GetModelRequest
+	(*GetModelResponse)(nil),      // 6: assay.v1.GetModelResponse
+	(*ProfileModelRequest)(nil),   // 7: assay.v1.ProfileModelRequest
+	(*ProfileModelResponse)(nil),  // 8: assay.v1.ProfileModelResponse
+	(*ProfilePoint)(nil),          // 9: assay.v1.ProfilePoint
+	(*RunEstimate)(nil),           // 10: assay.v1.RunEstimate
+	(*ModelRef)(nil),              // 11: assay.v1.ModelRef
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
 }
 var file_assay_v1_models_proto_depIdxs = []int32{
-	7, // 0: assay.v1.Model.ref:type_name -> assay.v1.ModelRef
-	2, // 1: assay.v1.Model.inputs:type_name -> assay.v1.ModelInput
-	0, // 2: assay.v1.Model.state:type_name -> assay.v1.ModelState
-	1, // 3: assay.v1.ListModelsResponse.models:type_name -> assay.v1.Model
-	1, // 4: assay.v1.GetModelResponse.model:type_name -> assay.v1.Model
-	3, // 5: assay.v1.ModelService.ListModels:input_type -> assay.v1.ListModelsRequest
-	5, // 6: assay.v1.ModelService.GetModel:input_type -> assay.v1.GetModelRequest
-	4, // 7: assay.v1.ModelService.ListModels:output_type -> assay.v1.ListModelsResponse
-	6, // 8: assay.v1.ModelService.GetModel:output_type -> assay.v1.GetModelResponse
-	7, // [7:9] is the sub-list for method output_type
-	5, // [5:7] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	11, // 0: assay.v1.Model.ref:type_name -> assay.v1.ModelRef
+	2,  // 1: assay.v1.Model.inputs:type_name -> assay.v1.ModelInput
+	0,  // 2: assay.v1.Model.state:type_name -> assay.v1.ModelState
+	1,  // 3: assay.v1.ListModelsResponse.models:type_name -> assay.v1.Model
+	1,  // 4: assay.v1.GetModelResponse.model:type_name -> assay.v1.Model
+	11, // 5: assay.v1.ProfileModelResponse.model:type_name -> assay.v1.ModelRef
+	9,  // 6: assay.v1.ProfileModelResponse.surface:type_name -> assay.v1.ProfilePoint
+	9,  // 7: assay.v1.ProfileModelResponse.throughput:type_name -> assay.v1.ProfilePoint
+	9,  // 8: assay.v1.ProfileModelResponse.idle:type_name -> assay.v1.ProfilePoint
+	12, // 9: assay.v1.ProfileModelResponse.measured:type_name -> google.protobuf.Timestamp
+	13, // 10: assay.v1.ProfileModelResponse.took:type_name -> google.protobuf.Duration
+	10, // 11: assay.v1.ProfileModelResponse.narrow:type_name -> assay.v1.RunEstimate
+	10, // 12: assay.v1.ProfileModelResponse.wide:type_name -> assay.v1.RunEstimate
+	13, // 13: assay.v1.ProfilePoint.median:type_name -> google.protobuf.Duration
+	13, // 14: assay.v1.ProfilePoint.p99:type_name -> google.protobuf.Duration
+	13, // 15: assay.v1.RunEstimate.mean:type_name -> google.protobuf.Duration
+	13, // 16: assay.v1.RunEstimate.p99:type_name -> google.protobuf.Duration
+	3,  // 17: assay.v1.ModelService.ListModels:input_type -> assay.v1.ListModelsRequest
+	5,  // 18: assay.v1.ModelService.GetModel:input_type -> assay.v1.GetModelRequest
+	7,  // 19: assay.v1.ModelService.ProfileModel:input_type -> assay.v1.ProfileModelRequest
+	4,  // 20: assay.v1.ModelService.ListModels:output_type -> assay.v1.ListModelsResponse
+	6,  // 21: assay.v1.ModelService.GetModel:output_type -> assay.v1.GetModelResponse
+	8,  // 22: assay.v1.ModelService.ProfileModel:output_type -> assay.v1.ProfileModelResponse
+	20, // [20:23] is the sub-list for method output_type
+	17, // [17:20] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_assay_v1_models_proto_init() }
@@ -593,7 +1053,7 @@ func file_assay_v1_models_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_assay_v1_models_proto_rawDesc), len(file_assay_v1_models_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

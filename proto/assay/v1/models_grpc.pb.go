@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ModelService_ListModels_FullMethodName = "/assay.v1.ModelService/ListModels"
-	ModelService_GetModel_FullMethodName   = "/assay.v1.ModelService/GetModel"
+	ModelService_ListModels_FullMethodName   = "/assay.v1.ModelService/ListModels"
+	ModelService_GetModel_FullMethodName     = "/assay.v1.ModelService/GetModel"
+	ModelService_ProfileModel_FullMethodName = "/assay.v1.ModelService/ProfileModel"
 )
 
 // ModelServiceClient is the client API for ModelService service.
@@ -32,6 +33,10 @@ type ModelServiceClient interface {
 	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error)
 	// NOT_FOUND when the name or version is unknown.
 	GetModel(ctx context.Context, in *GetModelRequest, opts ...grpc.CallOption) (*GetModelResponse, error)
+	// How a model was measured on this node, and how it runs. A model that was not is measured now, which takes seconds; the
+	// node's own frames go first. NOT_FOUND when the name or version is unknown, RESOURCE_EXHAUSTED when the node has too
+	// much to do for measuring.
+	ProfileModel(ctx context.Context, in *ProfileModelRequest, opts ...grpc.CallOption) (*ProfileModelResponse, error)
 }
 
 type modelServiceClient struct {
@@ -62,6 +67,16 @@ func (c *modelServiceClient) GetModel(ctx context.Context, in *GetModelRequest, 
 	return out, nil
 }
 
+func (c *modelServiceClient) ProfileModel(ctx context.Context, in *ProfileModelRequest, opts ...grpc.CallOption) (*ProfileModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProfileModelResponse)
+	err := c.cc.Invoke(ctx, ModelService_ProfileModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ModelServiceServer is the server API for ModelService service.
 // All implementations must embed UnimplementedModelServiceServer
 // for forward compatibility.
@@ -71,6 +86,10 @@ type ModelServiceServer interface {
 	ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error)
 	// NOT_FOUND when the name or version is unknown.
 	GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error)
+	// How a model was measured on this node, and how it runs. A model that was not is measured now, which takes seconds; the
+	// node's own frames go first. NOT_FOUND when the name or version is unknown, RESOURCE_EXHAUSTED when the node has too
+	// much to do for measuring.
+	ProfileModel(context.Context, *ProfileModelRequest) (*ProfileModelResponse, error)
 	mustEmbedUnimplementedModelServiceServer()
 }
 
@@ -86,6 +105,9 @@ func (UnimplementedModelServiceServer) ListModels(context.Context, *ListModelsRe
 }
 func (UnimplementedModelServiceServer) GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetModel not implemented")
+}
+func (UnimplementedModelServiceServer) ProfileModel(context.Context, *ProfileModelRequest) (*ProfileModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProfileModel not implemented")
 }
 func (UnimplementedModelServiceServer) mustEmbedUnimplementedModelServiceServer() {}
 func (UnimplementedModelServiceServer) testEmbeddedByValue()                      {}
@@ -144,6 +166,24 @@ func _ModelService_GetModel_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ModelService_ProfileModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProfileModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ProfileModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ProfileModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ProfileModel(ctx, req.(*ProfileModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ModelService_ServiceDesc is the grpc.ServiceDesc for ModelService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -158,6 +198,10 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetModel",
 			Handler:    _ModelService_GetModel_Handler,
+		},
+		{
+			MethodName: "ProfileModel",
+			Handler:    _ModelService_ProfileModel_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
