@@ -2,13 +2,14 @@ package inference
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/assay-vision/assay/inference/decode"
+	"github.com/assay-vision/assay/inference/schedule"
 	"github.com/assay-vision/assay/inspection"
 )
 
@@ -37,12 +38,15 @@ type Task interface {
 // Order says which samples go first, and which go no more.
 type Order struct {
 	Class    inspection.Class
-	Deadline time.Time // when it is no use to begin any more; zero means never
+	Deadline time.Time // when the answer must be there; zero means never
+	// Format and Bytes tell what Fill has to decode, so that its time can be predicted; 0 bytes: it takes none.
+	Format inspection.ImageFormat
+	Bytes  int
 }
 
-// Batcher queues samples, forms batches of those that share a session, and gives every caller its own answer. The heavier
-// class goes first, then who came first. A sample whose context ended or whose deadline passed is not begun; one that has
-// begun is finished.
+// Batcher queues samples, forms batches of those that share a session, and gives every caller its own answer. What runs
+// next is schedule.Queue's to say. A sample whose context ended, or that can no longer be in time, is not begun; one that
+// has begun is finished.
 type Batcher struct {
 	config  BatcherConfig
 	log     *slog.Logger
@@ -53,11 +57,9 @@ type Batcher struct {
 	threads *threads
 
 	mu     sync.Mutex
-	queues [classes][]*item // by class; first come first
+	queue  *schedule.Queue[Session, *item]
 	closed bool
 }
-
-const classes = int(inspection.ClassBackground) + 1
 
 // item is a task in the queue or in a worker's hands.
 type item struct {
@@ -66,21 +68,22 @@ type item struct {
 	task    Task
 	order   Order
 	since   time.Time
-	reply   chan error // has room for its one answer
-	done    bool       // answered and released; the worker's
+	waits   schedule.Sample[Session, *item]
+	filling time.Duration // how long Fill took; the worker's
+	reply   chan error    // has room for its one answer
+	done    bool          // answered and released; the worker's
 }
 
 // newBatcher starts the workers; Close stops them.
 func newBatcher(config BatcherConfig, log *slog.Logger, m *metrics) (*Batcher, error) {
-	switch {
-	case config.Workers < 1:
+	if config.Workers < 1 {
 		return nil, fmt.Errorf("%w: %d workers: give at least 1", inspection.ErrInvalid, config.Workers)
-	case config.Queue < 1:
-		return nil, fmt.Errorf("%w: queue of %d: give at least 1", inspection.ErrInvalid, config.Queue)
-	case config.MaxDelay < 0:
-		return nil, fmt.Errorf("%w: max delay %v is negative", inspection.ErrInvalid, config.MaxDelay)
 	}
-	b := &Batcher{config: config, log: log, metrics: m, wake: make(chan struct{}, config.Workers), quit: make(chan struct{}), threads: newThreads(config.Workers)}
+	queue, err := schedule.New[Session, *item](schedule.Config{Executors: config.Workers, Depth: config.Queue, MaxDelay: config.MaxDelay}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	b := &Batcher{config: config, log: log, metrics: m, queue: queue, wake: make(chan struct{}, config.Workers), quit: make(chan struct{}), threads: newThreads(config.Workers)}
 	for i := range config.Workers {
 		w := &worker{batcher: b, number: i}
 		b.workers.Go(w.run)
@@ -89,18 +92,23 @@ func newBatcher(config BatcherConfig, log *slog.Logger, m *metrics) (*Batcher, e
 }
 
 // Do runs task on session and returns when its answer is there, or with an error: inspection.ErrOverloaded at once where
-// the queue is full, inspection.ErrDeadline when its deadline comes before a worker, ctx's error, inspection.ErrClosed, or
+// the queue is full, inspection.ErrDeadline as soon as it cannot be in time any more, ctx's error, inspection.ErrClosed, or
 // what Fill, the run or Read said. Only after a nil error may the caller look at the task: after any other a worker may
 // still be at it.
 func (b *Batcher) Do(ctx context.Context, session Session, order Order, task Task) error {
 	it := &item{ctx: ctx, session: session, task: task, order: order, since: time.Now(), reply: make(chan error, 1)}
-	if err := b.push(it); err != nil {
+	it.waits = schedule.Sample[Session, *item]{
+		Value: it, Session: session, Class: order.Class, Deadline: order.Deadline, Arrival: it.since, Format: order.Format, Bytes: order.Bytes,
+	}
+	last, err := b.push(it)
+	if err != nil {
 		task.Release()
 		return err
 	}
 	var late <-chan time.Time
-	if !order.Deadline.IsZero() {
-		timer := time.NewTimer(time.Until(order.Deadline))
+	var timer *time.Timer
+	if !last.IsZero() {
+		timer = time.NewTimer(time.Until(last))
 		defer timer.Stop()
 		late = timer.C
 	}
@@ -114,44 +122,73 @@ func (b *Batcher) Do(ctx context.Context, session Session, order Order, task Tas
 			}
 			return ctx.Err()
 		case <-late:
-			if b.withdraw(it) {
+			now := time.Now()
+			err, again := b.expire(it, now)
+			if err != nil {
 				task.Release()
-				b.metrics.expired.Inc()
-				return errExpired
+				return err
 			}
-			late = nil // it has begun, and its late answer is evidence
+			if again.IsZero() {
+				late = nil // it has begun, and its late answer is evidence
+			} else {
+				timer.Reset(again.Sub(now))
+			}
 		}
 	}
 }
 
-var errExpired = fmt.Errorf("waiting for a worker: %w", inspection.ErrDeadline)
+var (
+	errExpired = fmt.Errorf("waiting for a worker: %w", inspection.ErrDeadline)
+	errDropped = fmt.Errorf("too late to be judged in time: %w", inspection.ErrDeadline)
+)
 
-// push queues an item or says why not.
-func (b *Batcher) push(it *item) error {
+// push queues an item or says why not. last is when it will be too late to begin with it, zero where it never will.
+func (b *Batcher) push(it *item) (last time.Time, err error) {
 	if err := it.ctx.Err(); err != nil {
-		return err
+		return last, err
 	}
-	if it.expired(it.since) {
-		b.metrics.expired.Inc()
-		return errExpired
-	}
-	class := min(int(it.order.Class), classes-1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.closed:
-		return fmt.Errorf("inference: %w", inspection.ErrClosed)
-	case len(b.queues[class]) >= b.config.Queue:
-		b.metrics.refused.Inc()
-		return fmt.Errorf("%w: %d samples of class %s wait already", inspection.ErrOverloaded, b.config.Queue, it.order.Class)
+	if b.closed {
+		return last, fmt.Errorf("inference: %w", inspection.ErrClosed)
 	}
-	b.queues[class] = append(b.queues[class], it)
+	if !b.queue.Introduced(it.session) {
+		b.queue.Introduce(it.session, shapeOf(it.session))
+	}
+	err = b.queue.Add(&it.waits, it.since)
+	switch {
+	case errors.Is(err, inspection.ErrDeadline):
+		return last, b.tooLate(it, it.since)
+	case err != nil:
+		b.metrics.refused.Inc()
+		return last, err
+	}
 	b.metrics.depth.Inc()
 	select {
 	case b.wake <- struct{}{}:
 	default: // as many tokens as workers lie there: each will look
 	}
-	return nil
+	last, _ = b.queue.LastStart(&it.waits, it.since)
+	return last, nil
+}
+
+// shapeOf guesses at a session of which nothing was measured yet. On a CPU a batch gains little (measured, 22.7 ms a frame
+// in a batch of 1, 23.1 in one of 4) and every member waits for all; elsewhere most of a small batch is overhead.
+func shapeOf(s Session) schedule.Curve {
+	if s.Device() == CPU {
+		return schedule.Proportional(s.BatchSizes())
+	}
+	return schedule.Overhead(s.BatchSizes())
+}
+
+// tooLate counts an item that cannot be in time and returns what its caller is told.
+func (b *Batcher) tooLate(it *item, now time.Time) error {
+	if it.expired(now) {
+		b.metrics.expired.Inc()
+		return errExpired
+	}
+	b.metrics.dropped.WithLabelValues(it.order.Class.String()).Inc()
+	return errDropped
 }
 
 func (it *item) expired(now time.Time) bool {
@@ -173,97 +210,87 @@ func (it *item) dead(now time.Time) error {
 func (b *Batcher) withdraw(it *item) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for c := range b.queues {
-		if i := slices.Index(b.queues[c], it); i >= 0 {
-			b.queues[c] = slices.Delete(b.queues[c], i, i+1)
-			b.metrics.depth.Dec()
-			return true
-		}
+	if !b.queue.Remove(&it.waits) {
+		return false
 	}
-	return false
+	b.metrics.depth.Dec()
+	return true
 }
 
-// pick takes the next batch out of the queue. Where there is one but it may still grow, it returns how long to wait; a
-// duration of 0 and no batch mean that nothing is queued.
-func (b *Batcher) pick(now time.Time) (batch []*item, wait time.Duration) {
+// expire takes an item that is too late out of the queue and returns what its caller is told. Without an error it returns
+// when to ask again: run times may have changed since the last time; zero where a worker has it.
+func (b *Batcher) expire(it *item, now time.Time) (err error, again time.Time) { //nolint:revive,staticcheck // the error decides
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	head := b.head()
-	if head == nil {
-		return nil, 0
+	if b.queue.Expire(&it.waits, now) {
+		b.metrics.depth.Dec()
+		return b.tooLate(it, now), again
 	}
-	same := 0
-	for _, q := range b.queues {
-		for _, it := range q {
-			if it.session == head.session {
-				same++
-			}
-		}
+	if b.queue.Waits(&it.waits) {
+		again, _ = b.queue.LastStart(&it.waits, now)
 	}
-	if w := b.delay(head, same, now); w > 0 {
-		return nil, w
+	return nil, again
+}
+
+// pick takes a worker's next batch out of the queue. Where there is one but it may still grow, it returns how long to wait;
+// a duration of 0 and no batch mean that nothing is queued. Those that were dropped are the worker's to answer.
+func (b *Batcher) pick(worker int, now time.Time) (batch, dropped []*item, wait time.Duration) {
+	b.mu.Lock()
+	d := b.queue.Next(worker, now)
+	b.metrics.depth.Sub(float64(len(d.Batch) + len(d.Dropped)))
+	b.mu.Unlock()
+	return itemsOf(d.Batch), itemsOf(d.Dropped), d.Wait
+}
+
+func itemsOf(samples []*schedule.Sample[Session, *item]) (items []*item) {
+	for _, s := range samples {
+		items = append(items, s.Value)
 	}
-	n := b.share(same, head.session)
-	for c := range b.queues {
-		b.queues[c] = slices.DeleteFunc(b.queues[c], func(it *item) bool {
-			if len(batch) == n || it.session != head.session {
-				return false
-			}
-			batch = append(batch, it)
-			return true
-		})
-	}
-	b.metrics.depth.Sub(float64(len(batch)))
-	return batch, 0
+	return items
 }
 
 // waiting reports whether anything is queued.
 func (b *Batcher) waiting() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.head() != nil
+	return b.queue.Len() > 0
 }
 
-// head returns the first item of the heaviest class.
-func (b *Batcher) head() *item {
-	for _, q := range b.queues {
-		if len(q) > 0 {
-			return q[0]
-		}
-	}
-	return nil
+// SetCurve says how long a session's batches take, as was measured; what workers measure corrects it from here on. The
+// error wraps inspection.ErrInvalid.
+func (b *Batcher) SetCurve(session Session, c schedule.Curve) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.queue.SetCurve(session, c, time.Now())
 }
 
-// share returns how many of the queued samples of one session a worker takes: its share of them, so that one does not take
-// all while others idle, cut to a batch size, so that nothing is computed for padding. On a CPU that is one: there a batch
-// gains nothing (measured, 22.7 ms a frame in a batch of 1, 23.1 in one of 4) and every member waits for all.
-func (b *Batcher) share(queued int, session Session) int {
-	sizes := session.BatchSizes()
-	n := sizes[0]
-	if session.Device() == CPU {
-		return n
-	}
-	mine := (queued + b.config.Workers - 1) / b.config.Workers
-	for _, size := range sizes {
-		if size <= mine {
-			n = size
-		}
-	}
-	return n
+// Curve returns a session's curve as it is now, and false where nothing was measured yet.
+func (b *Batcher) Curve(session Session) (schedule.Curve, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.queue.Curve(session)
 }
 
-// delay returns how long a batch should still wait to be filled: never past the first one's deadline, not at all when
-// closing.
-func (b *Batcher) delay(head *item, queued int, now time.Time) time.Duration {
-	sizes := head.session.BatchSizes()
-	if b.config.MaxDelay == 0 || b.closed || queued >= sizes[len(sizes)-1] || head.session.Device() == CPU {
-		return 0
+// Forget drops what is known of a session that is no longer used.
+func (b *Batcher) Forget(session Session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queue.Forget(session)
+}
+
+// observe notes how long a run took, and the filling before it. wide says that it was one by all threads.
+func (b *Batcher) observe(items []*item, size int, wide bool, took time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, it := range items {
+		b.queue.ObserveFill(it.order.Format, it.order.Bytes, it.filling)
 	}
-	w := b.config.MaxDelay - now.Sub(head.since)
-	if !head.order.Deadline.IsZero() {
-		w = min(w, head.order.Deadline.Sub(now)-b.config.MaxDelay)
+	switch session, now := items[0].session, time.Now(); {
+	case !wide:
+		b.queue.Observe(session, size, took, now)
+	case size == 1:
+		b.queue.ObserveAlone(session, took, now)
 	}
-	return max(w, 0)
 }
 
 // Close refuses new samples, answers those that wait, as far as they are still in time, and returns when the workers are
@@ -272,6 +299,7 @@ func (b *Batcher) Close() {
 	b.mu.Lock()
 	if !b.closed {
 		b.closed = true
+		b.queue.Close()
 		close(b.quit)
 	}
 	b.mu.Unlock()

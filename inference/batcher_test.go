@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 
+	"github.com/assay-vision/assay/inference/schedule"
 	"github.com/assay-vision/assay/inspection"
 )
 
@@ -188,7 +189,13 @@ func TestBatchesAreFormedFromWhatIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := startBatcher(BatcherConfig{Workers: 1, Queue: 100})
 		quiet(t, err)
-		s := &fakeSession{sizes: []int{1, 2, 4, 8}, takes: time.Second}
+		s := &fakeSession{sizes: []int{1, 2, 4, 8}, takes: 500 * ms, each: 500 * ms}
+		var c schedule.Curve
+		for _, size := range s.sizes {
+			d := s.takes + time.Duration(size)*s.each
+			c = append(c, schedule.Point{Size: size, Expected: d, P99: d})
+		}
+		quiet(t, b.SetCurve(s, c))
 		var wg sync.WaitGroup
 		hold(b, s, &wg)
 		for i := range 11 {
@@ -201,7 +208,7 @@ func TestBatchesAreFormedFromWhatIsQueued(t *testing.T) {
 			got = append(got, len(r))
 		}
 		if want := []int{1, 8, 2, 1}; !slices.Equal(got, want) {
-			t.Errorf("got batches of %v, want %v: nothing is padded where it need not be", got, want)
+			t.Errorf("got batches of %v, want %v: nothing is padded where that is slower", got, want)
 		}
 	})
 }

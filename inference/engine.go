@@ -124,7 +124,8 @@ func (e *Engine) inspect(ctx context.Context, job inspection.Job) (inspection.Ju
 		return inspection.RuleJudgement(job, inspection.ReasonReference, missingTemplate(job), e.node, time.Now()), nil
 	}
 	s := &sample{engine: e, in: in, frame: job.Frame, templates: templates, image: job.Frame.Image.Data.Ref(), since: time.Now()}
-	if err := e.batcher.Do(ctx, in.model.session, Order{Class: job.Class, Deadline: job.Deadline}, s); err != nil {
+	order := Order{Class: job.Class, Deadline: job.Deadline, Format: job.Frame.Image.Format, Bytes: s.image.Len()}
+	if err := e.batcher.Do(ctx, in.model.session, order, s); err != nil {
 		return inspection.Judgement{}, err
 	}
 	start := time.Now()

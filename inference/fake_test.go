@@ -15,7 +15,8 @@ import (
 // it cannot bear.
 type fakeSession struct {
 	sizes    []int
-	takes    time.Duration
+	takes    time.Duration // a batch
+	each     time.Duration // and so much more for each sample of it
 	device   string
 	bad      func(number uint32) bool // the whole batch fails
 	explodes func(number uint32) bool // Run panics
@@ -73,7 +74,7 @@ func (b *fakeBatch) Run() ([]decode.Output, error) {
 	s.outside++
 	s.most = max(s.most, s.outside)
 	s.mu.Unlock()
-	time.Sleep(s.takes)
+	time.Sleep(s.takes + time.Duration(b.size)*s.each)
 	s.mu.Lock()
 	s.outside--
 	s.mu.Unlock()

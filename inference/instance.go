@@ -81,6 +81,7 @@ func (e *Engine) free(in *instance) error {
 	if !last {
 		return nil
 	}
+	e.batcher.Forget(in.model.session)
 	if err := in.model.session.Close(); err != nil {
 		return fmt.Errorf("unload model %s@%s: %w", in.model.ref.Name, in.model.ref.Version, err)
 	}

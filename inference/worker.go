@@ -21,7 +21,11 @@ func (w *worker) run() {
 	quit := b.quit
 	for {
 		w.single = b.threads.take()
-		batch, wait := b.pick(time.Now())
+		now := time.Now()
+		batch, dropped, wait := b.pick(w.number, now)
+		for _, it := range dropped {
+			_ = w.guard(func() error { it.finish(b.tooLate(it, now)); return nil })
+		}
 		if batch != nil {
 			w.serve(batch)
 		}
@@ -97,7 +101,7 @@ func (w *worker) serveBatch(items []*item) {
 	clearSlots(batch, size, len(filled))
 	w.batcher.metrics.batchSize.Observe(float64(len(filled)))
 	start := time.Now()
-	outs, err := w.runBatch(batch)
+	outs, err := w.runBatch(batch, size, filled)
 	end := time.Now()
 	switch {
 	case err == nil:
@@ -122,10 +126,12 @@ func (w *worker) fill(batch Batch, size int, items []*item) []*item {
 			continue
 		}
 		slots := slotsOf(batch, size, len(filled))
+		start := time.Now()
 		if err := w.guard(func() error { return it.task.Fill(w.number, slots) }); err != nil {
 			it.finish(err)
 			continue
 		}
+		it.filling = time.Since(start)
 		filled = append(filled, it)
 	}
 	return filled
@@ -154,17 +160,20 @@ func (w *worker) alone(it *item, sample [][]byte) error {
 	}
 	clearSlots(batch, size, 1)
 	start := time.Now()
-	outs, err := w.runBatch(batch)
+	outs, err := w.runBatch(batch, size, []*item{it})
 	if err != nil {
 		return err
 	}
 	return it.task.Read(outs, 0, start, time.Now())
 }
 
-// runBatch runs a batch, by all threads where it came alone and still is: then nobody else has a use for them.
-func (w *worker) runBatch(batch Batch) (outs []decode.Output, err error) {
+// runBatch runs a batch, by all threads where it came alone and still is: then nobody else has a use for them. How long it
+// took tells the queue what to expect of the next one.
+func (w *worker) runBatch(batch Batch, size int, items []*item) (outs []decode.Output, err error) {
+	start, isWide := time.Now(), false
 	err = w.guard(func() error {
 		if wide, ok := batch.(WideBatch); ok && w.single && w.batcher.widen() {
+			isWide = true
 			defer w.batcher.threads.giveRest()
 			outs, err = wide.RunWide()
 			return err
@@ -172,6 +181,9 @@ func (w *worker) runBatch(batch Batch) (outs []decode.Output, err error) {
 		outs, err = batch.Run()
 		return err
 	})
+	if err == nil {
+		w.batcher.observe(items, size, isWide, time.Since(start))
+	}
 	return outs, err
 }
 

@@ -38,7 +38,8 @@ type (
 type machine struct {
 	queue *queue
 	curve schedule.Curve
-	ends  []time.Duration // 0: idle
+	slow  map[inspection.Class]time.Duration // by how much more a batch of a class takes than the queue knows
+	ends  []time.Duration                    // 0: idle
 	ran   []run
 }
 
@@ -91,7 +92,6 @@ func (m *machine) play(events []*event) error {
 		for i, end := range m.ends {
 			if end == t {
 				m.ends[i] = 0
-				m.queue.Finish(i)
 			}
 		}
 		for ; next < len(events) && events[next].at == t; next++ {
@@ -122,7 +122,7 @@ func (m *machine) serve(t time.Duration) (again time.Duration) {
 		if len(d.Batch) == 0 {
 			continue
 		}
-		m.ends[i] = t + m.takes(d.Size)
+		m.ends[i] = t + m.takes(d.Size) + m.slow[d.Batch[0].Class]
 		r := run{at: t, class: d.Batch[0].Class}
 		for _, s := range d.Batch {
 			m.ends[i] += time.Duration(s.Bytes) * 10
@@ -252,5 +252,30 @@ func TestClassesShareByWeightAndALineWaitsForOneBatch(t *testing.T) {
 		if got[class] < want-5 || got[class] > want+5 {
 			t.Errorf("class %s had %d batches, want about %d", inspection.Class(class), got[class], want)
 		}
+	}
+}
+
+// Time that nobody could foresee counts too: work that is no sample has no curve.
+func TestClassesShareTheTimeThatTheyTook(t *testing.T) {
+	m, err := newMachine(schedule.Config{Executors: 1, Depth: 10_000}, schedule.Proportional([]int{1}), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.slow = map[inspection.Class]time.Duration{inspection.ClassBackground: 99 * ms}
+	var events []*event
+	for i := range 9000 {
+		events = append(events, &event{at: 1, class: inspection.Class(i % 3), session: i % 3})
+	}
+	if err := m.play(events); err != nil {
+		t.Fatal(err)
+	}
+	var took [3]time.Duration
+	for _, r := range m.ran {
+		if took[r.class] += r.until - r.at; took[inspection.ClassLine] == 2900*ms {
+			break
+		}
+	}
+	if got := took[inspection.ClassBackground]; got > 2900*ms/64+100*ms {
+		t.Errorf("background had %v while the line had %v: want a sixty-fourth, and one batch at most beyond", got, took[inspection.ClassLine])
 	}
 }

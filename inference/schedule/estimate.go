@@ -33,7 +33,6 @@ type estimate struct {
 
 	now    Curve // the curve as corrected, kept so that a decision costs no arithmetic
 	useful []int // see Curve.useful, of now
-	quick  []int // of those, the ones that end before their samples one by one would on average; the smallest first
 }
 
 func newEstimate(c Curve, guess bool, now time.Duration) *estimate {
@@ -126,13 +125,12 @@ func (e *estimate) correct() {
 		e.now[i].Expected, e.now[i].P99 = time.Duration(expected), time.Duration(expected*e.spread)
 	}
 	e.useful = e.now.useful()
-	e.quick = e.quick[:0]
-	alone := e.now[0]
-	for _, i := range e.useful {
-		p := e.now[i]
-		oneByOne := float64(alone.Expected) * (float64(p.Size)/float64(alone.Size) + 1) / 2
-		if i == 0 || float64(p.Expected) <= oneByOne {
-			e.quick = append(e.quick, i)
-		}
-	}
+}
+
+// quickens reports whether a batch of the size at a place of the curve lets n samples end sooner on average than if they
+// went one by one: its members all end last, those behind them sooner. That takes a small overhead or a long queue.
+func (e *estimate) quickens(i, n int) bool {
+	k, alone := float64(e.now[i].Size)/float64(e.now[0].Size), float64(e.now[0].Expected)
+	behind := max(float64(n)/float64(e.now[0].Size), k)
+	return i == 0 || behind*float64(e.now[i].Expected) <= alone*k*(2*behind-k+1)/2
 }

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Next says what an executor that is free should do now. A batch that it returns counts as running there until Finish.
+// Next says what an executor that is free should do now. A batch that it returns counts as running there until
+// Next is called for it again.
 //
 // Of a session's samples those run together that follow each other in order of their deadlines, as many as one of the
 // warmed sizes holds. While all that wait can be in time, the earliest due go first, in small batches where large ones
@@ -15,7 +16,7 @@ import (
 // all later: at nine tenths of its capacity a device then serves three of ten in time.
 func (q *Queue[K, V]) Next(executor int, now time.Time) Decision[K, V] {
 	t := q.clock(now)
-	q.ends[executor] = idle
+	q.settle(executor, t)
 	var d Decision[K, V]
 	var waiting []int
 	longest := time.Duration(0)
@@ -40,12 +41,29 @@ func (q *Queue[K, V]) Next(executor int, now time.Time) Decision[K, V] {
 			continue // what another class has need not wait with it
 		}
 		q.shares.serve(class, w.takes)
-		q.ends[executor] = t + w.takes
+		q.ends[executor], q.runs[executor] = t+w.takes, running{class, t, w.takes}
 		d.Batch = q.take(class, l, w.from, w.from+w.count)
 		d.Size, d.Wait = w.size, 0
 		return d
 	}
 	return d
+}
+
+// running is what an executor was given to do, and until when that should take.
+type running struct {
+	class int
+	since time.Duration
+	takes time.Duration
+}
+
+// settle ends an executor's batch. What it took beyond what was expected is put down to its class.
+func (q *Queue[K, V]) settle(executor int, t time.Duration) {
+	if q.ends[executor] == idle {
+		return
+	}
+	q.ends[executor] = idle
+	r := q.runs[executor]
+	q.shares.correct(r.class, t-r.since-r.takes)
 }
 
 // drop takes the samples that have become hopeless from the heads of a class's lanes.
@@ -78,7 +96,7 @@ func (q *Queue[K, V]) first(class int) *lane[K, V] {
 // places are taken, never beyond what its first can bear.
 func (q *Queue[K, V]) delay(l *lane[K, V], w window, t time.Duration) time.Duration {
 	largest := l.curve.useful[len(l.curve.useful)-1]
-	if q.config.MaxDelay == 0 || q.closed || len(l.curve.quick) < 2 || w.from > 0 || len(l.samples) >= l.curve.now[largest].Size {
+	if q.config.MaxDelay == 0 || q.closed || !l.curve.quickens(largest, l.curve.now[largest].Size) || w.from > 0 || len(l.samples) >= l.curve.now[largest].Size {
 		return 0
 	}
 	first := l.samples[0]

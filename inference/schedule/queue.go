@@ -52,6 +52,7 @@ type Queue[K comparable, V any] struct {
 	config Config
 	epoch  time.Time
 	ends   []time.Duration // by executor: when its batch should end; idle where it has none
+	runs   []running       // by executor: the batch that ends then
 	curves map[K]*estimate
 	fills  fillRates
 	shares shares
@@ -82,7 +83,7 @@ func New[K comparable, V any](config Config, now time.Time) (*Queue[K, V], error
 	}
 	return &Queue[K, V]{
 		config: config, epoch: now, curves: map[K]*estimate{}, fills: newFillRates(),
-		ends: slices.Repeat([]time.Duration{idle}, config.Executors),
+		ends: slices.Repeat([]time.Duration{idle}, config.Executors), runs: make([]running, config.Executors),
 	}, nil
 }
 
@@ -98,10 +99,13 @@ func (q *Queue[K, V]) SetCurve(session K, c Curve, now time.Time) error {
 	return nil
 }
 
+// Introduced reports whether anything was said of a session.
+func (q *Queue[K, V]) Introduced(session K) bool { return q.curves[session] != nil }
+
 // Introduce gives a session of which nothing is known the shape of its curve. Until a run of it was measured the scale is
 // unknown, and no sample is refused or dropped for it but one that is past its deadline.
 func (q *Queue[K, V]) Introduce(session K, shape Curve) {
-	if q.curves[session] == nil {
+	if !q.Introduced(session) {
 		q.learn(session, newEstimate(shape, true, 0))
 	}
 }
@@ -235,6 +239,9 @@ func (q *Queue[K, V]) Expire(s *Sample[K, V], now time.Time) bool {
 	return l != nil && q.hopeless(s, l.curve, q.clock(now)) && q.Remove(s)
 }
 
+// Waits reports whether a sample is in the queue.
+func (q *Queue[K, V]) Waits(s *Sample[K, V]) bool { return s.queued }
+
 // Remove takes a sample out of the queue; false means that it is not there.
 func (q *Queue[K, V]) Remove(s *Sample[K, V]) bool {
 	l := q.find(s)
@@ -283,6 +290,3 @@ func (q *Queue[K, V]) Len() int {
 
 // Close ends all waiting for larger batches: what is queued is run as it is.
 func (q *Queue[K, V]) Close() { q.closed = true }
-
-// Finish notes that an executor's batch has ended.
-func (q *Queue[K, V]) Finish(executor int) { q.ends[executor] = idle }

@@ -39,3 +39,8 @@ func (s *shares) serve(class int, served time.Duration) {
 	s.clocks[class] += float64(max(served, time.Microsecond)) / weights[class]
 	s.last = class
 }
+
+// correct adds to the time that a class was given, or takes from it.
+func (s *shares) correct(class int, by time.Duration) {
+	s.clocks[class] += float64(by) / weights[class]
+}

@@ -15,20 +15,18 @@ type window struct {
 // horizon is how many samples a plan looks ahead.
 const horizon = 256
 
-// calm is the share of the time left by which all that wait must be done for batches to stay small where large ones only
-// delay their members. Beyond that speed counts: found by simulation, where 1 begins too late and loses 3 % at full load.
+// calm is the share of the time left by which all that wait must be done for a batch to be chosen for the sake of its
+// members. Beyond that speed counts: found by simulation, where 1 begins too late and loses 3 % at full load.
 const calm = 0.5
 
 // choose returns the batch that a lane, which is not empty, gives to an executor that is free at t.
 func (q *Queue[K, V]) choose(l *lane[K, V], t time.Duration) window {
 	n := len(l.samples)
 	mine := (n + q.idlers() - 1) / q.idlers() // so that one does not take all while others idle
-	if len(l.curve.quick) < len(l.curve.useful) {
-		if w, ok := q.plan(l, l.curve.quick, mine, t, calm); ok {
-			return w
-		}
+	if w, ok := q.plan(l, true, mine, t); ok {
+		return w
 	}
-	if w, ok := q.plan(l, l.curve.useful, mine, t, 1); ok {
+	if w, ok := q.plan(l, false, mine, t); ok {
 		return w
 	}
 	if w, ok := fastest(l, t); ok {
@@ -76,9 +74,8 @@ func fastest[K comparable, V any](l *lane[K, V], t time.Duration) (best window, 
 }
 
 // plan tries whether all that wait can be in time when they run in order on all executors, the fastest batches first that
-// are safe within a share of the time left, none passed over; it returns the first batch of that. first bounds the first
-// batch's samples.
-func (q *Queue[K, V]) plan(l *lane[K, V], sizes []int, first int, t time.Duration, share float64) (start window, ok bool) {
+// are safe (gently: see step), none passed over; it returns the first batch of that. first bounds its samples.
+func (q *Queue[K, V]) plan(l *lane[K, V], gently bool, first int, t time.Duration) (start window, ok bool) {
 	ends := make([]time.Duration, len(q.ends))
 	for i, end := range q.ends {
 		ends[i] = max(end, t)
@@ -98,7 +95,7 @@ func (q *Queue[K, V]) plan(l *lane[K, V], sizes []int, first int, t time.Duratio
 		if from == 0 {
 			begin, limit = t, min(first, n)
 		}
-		w, ok := l.step(sizes, from, limit, t, begin, share)
+		w, ok := l.step(gently, (n-from+len(ends)-1)/len(ends), from, limit, t, begin)
 		if !ok {
 			return start, false
 		}
@@ -112,9 +109,17 @@ func (q *Queue[K, V]) plan(l *lane[K, V], sizes []int, first int, t time.Duratio
 	return start, true
 }
 
-// step returns the fastest batch of at most limit samples from a place on that is safe when it begins at a time.
-func (l *lane[K, V]) step(sizes []int, from, limit int, t, begin time.Duration, share float64) (best window, ok bool) {
-	for _, i := range sizes {
+// step returns the fastest batch of at most limit samples from a place on that is safe when it begins at a time; gently is
+// within the calm share, and in a size that quickens the samples, so many of which are this executor's.
+func (l *lane[K, V]) step(gently bool, mine, from, limit int, t, begin time.Duration) (best window, ok bool) {
+	share := 1.0
+	if gently {
+		share = calm
+	}
+	for _, i := range l.curve.useful {
+		if gently && !l.curve.quickens(i, mine) {
+			continue
+		}
 		w := l.window(from, min(l.curve.now[i].Size, limit), i)
 		if l.safe(w, i, t, begin, share) && (!ok || w.rate > best.rate) {
 			best, ok = w, true

@@ -5,17 +5,20 @@ import (
 	"time"
 )
 
-// A Policy chooses from the arrivals that wait, in the order in which they came, those that a free executor runs now, and
-// the size of their batch; drop are those that it gives up. Both empty: nothing to do.
-type Policy func(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, drop []Arrival, size int)
+// A Policy chooses from the arrivals that wait those that a free executor runs now, and the size of their batch. keep are
+// those that go on waiting, later arrivals are put behind them; the others are given up.
+type Policy func(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, keep []Arrival, size int)
 
 // waiting is how many arrivals may wait in a simulation; the next is refused.
 const waiting = 1024
 
-// Simulate serves a trace by a policy, batches up to maxBatch. What a policy drops is not in time, and so is what finishes
-// after it is due.
+// Simulate serves a trace by a policy, batches up to maxBatch. What a policy gives up is not in time, and neither is what
+// finishes after it is due.
 func Simulate(d Device, p Policy, maxBatch int, trace []Arrival) Result {
 	var res Result
+	for _, a := range trace {
+		res.Add(a, false)
+	}
 	ends := make([]time.Duration, d.Executors)
 	var queue []Arrival
 	next, now := 0, time.Duration(0)
@@ -30,45 +33,21 @@ func Simulate(d Device, p Policy, maxBatch int, trace []Arrival) Result {
 		if len(queue) == 0 {
 			now = max(now, trace[next].At)
 		}
-		for next < len(trace) && trace[next].At <= now {
+		for ; next < len(trace) && trace[next].At <= now; next++ {
 			if len(queue) < waiting {
 				queue = append(queue, trace[next])
-			} else {
-				res.Add(trace[next], false)
 			}
-			next++
 		}
-		run, drop, size := p(d, maxBatch, queue, now)
-		for _, a := range drop {
-			res.Add(a, false)
-		}
-		end := now + d.Takes(max(size, d.Sizes[0]))
-		for _, a := range run {
-			res.Add(a, end <= a.Due())
-		}
+		run, keep, size := p(d, maxBatch, queue, now)
 		if len(run) > 0 {
-			ends[at] = end
+			ends[at] = now + d.Takes(size)
+			for _, a := range run {
+				res.settle(a, ends[at] <= a.Due())
+			}
 		}
-		queue = without(queue, run, drop)
+		queue = slices.Clone(keep)
 	}
 	return res
-}
-
-// without removes arrivals from a queue; equal ones are as good as each other.
-func without(queue []Arrival, gone ...[]Arrival) []Arrival {
-	count := map[Arrival]int{}
-	for _, g := range gone {
-		for _, a := range g {
-			count[a]++
-		}
-	}
-	return slices.DeleteFunc(queue, func(a Arrival) bool {
-		if count[a] == 0 {
-			return false
-		}
-		count[a]--
-		return true
-	})
 }
 
 // Best is the best of a policy over all batch limits: tuned as nobody tunes it.
@@ -97,41 +76,36 @@ func (d Device) cut(n, maxBatch int) (count, size int) {
 	return count, size
 }
 
-func late(queue []Arrival, now, ahead time.Duration) (live, drop []Arrival) {
+// alive returns those that are not late yet when something that takes so long begins now.
+func alive(queue []Arrival, now, takes time.Duration) (live []Arrival) {
 	for _, a := range queue {
-		if now+ahead > a.Due() {
-			drop = append(drop, a)
-		} else {
+		if now+takes <= a.Due() {
 			live = append(live, a)
 		}
 	}
-	return live, drop
+	return live
 }
 
 // FIFO runs who came first, late or not.
-func FIFO(d Device, maxBatch int, queue []Arrival, _ time.Duration) (run, drop []Arrival, size int) {
+func FIFO(d Device, maxBatch int, queue []Arrival, _ time.Duration) (run, keep []Arrival, size int) {
 	n, size := d.cut(len(queue), maxBatch)
-	return queue[:n], nil, size
+	return queue[:n], queue[n:], size
 }
 
 // FIFOReject is FIFO without those whose deadline has passed.
-func FIFOReject(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, drop []Arrival, size int) {
-	live, drop := late(queue, now, 1)
-	n, size := d.cut(len(live), maxBatch)
-	return live[:n], drop, size
+func FIFOReject(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, keep []Arrival, size int) {
+	return FIFO(d, maxBatch, alive(queue, now, 1), now)
 }
 
 // Timeout is FIFO that gives up whom it could not finish any more in a batch of its largest size: a queue timeout tuned
 // to the deadline.
-func Timeout(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, drop []Arrival, size int) {
-	live, drop := late(queue, now, d.Takes(maxBatch))
-	n, size := d.cut(len(live), maxBatch)
-	return live[:n], drop, size
+func Timeout(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, keep []Arrival, size int) {
+	return FIFO(d, maxBatch, alive(queue, now, d.Takes(maxBatch)), now)
 }
 
 // Priorities runs the tight ones first, in the order in which they came, without those whose deadline has passed.
-func Priorities(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, drop []Arrival, size int) {
-	live, drop := late(queue, now, 1)
+func Priorities(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, keep []Arrival, size int) {
+	live := alive(queue, now, 1)
 	slices.SortStableFunc(live, func(a, b Arrival) int {
 		switch {
 		case a.Tight == b.Tight:
@@ -141,8 +115,7 @@ func Priorities(d Device, maxBatch int, queue []Arrival, now time.Duration) (run
 		}
 		return 1
 	})
-	n, size := d.cut(len(live), maxBatch)
-	return live[:n], drop, size
+	return FIFO(d, maxBatch, live, now)
 }
 
 func byDue(queue []Arrival) {
@@ -150,10 +123,10 @@ func byDue(queue []Arrival) {
 }
 
 // EDF runs who is due first, in the largest batch that the first can bear: the trap.
-func EDF(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, drop []Arrival, size int) {
-	live, drop := late(queue, now, d.Takes(d.Sizes[0]))
+func EDF(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, keep []Arrival, size int) {
+	live := alive(queue, now, d.Takes(d.Sizes[0]))
 	if len(live) == 0 {
-		return nil, drop, 0
+		return nil, nil, 0
 	}
 	byDue(live)
 	rate := 0.0
@@ -166,12 +139,12 @@ func EDF(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, drop 
 			n, size, rate = min(len(live), s), s, r
 		}
 	}
-	return live[:n], drop, size
+	return live[:n], live[n:], size
 }
 
 // EarlyDrop runs who is due first, dropping from the front as many as must go for the fastest batch.
-func EarlyDrop(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, drop []Arrival, size int) {
-	live, drop := late(queue, now, d.Takes(d.Sizes[0]))
+func EarlyDrop(d Device, maxBatch int, queue []Arrival, now time.Duration) (run, keep []Arrival, size int) {
+	live := alive(queue, now, d.Takes(d.Sizes[0]))
 	byDue(live)
 	rate, from, n := 0.0, 0, 0
 	for _, s := range d.Sizes {
@@ -188,5 +161,5 @@ func EarlyDrop(d Device, maxBatch int, queue []Arrival, now time.Duration) (run,
 			break
 		}
 	}
-	return live[from : from+n], append(drop, live[:from]...), size
+	return live[from : from+n], live[from+n:], size
 }

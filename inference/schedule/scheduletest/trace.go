@@ -28,6 +28,13 @@ func GPU() Device {
 	}}
 }
 
+// Slowed is the device with everything so many times slower: the same problem with fewer events a second.
+func (d Device) Slowed(times int) Device {
+	takes := d.Takes
+	d.Takes = func(size int) time.Duration { return time.Duration(times) * takes(size) }
+	return d
+}
+
 // Capacity returns the most samples a second that the device can serve.
 func (d Device) Capacity() float64 {
 	best := 0.0
@@ -89,11 +96,16 @@ func (r *Result) Add(a Arrival, inTime bool) {
 	if a.Tight {
 		r.TightAll++
 	}
-	if inTime {
-		r.Good++
-		if a.Tight {
-			r.TightGood++
-		}
+	r.settle(a, inTime)
+}
+
+func (r *Result) settle(a Arrival, inTime bool) {
+	if !inTime {
+		return
+	}
+	r.Good++
+	if a.Tight {
+		r.TightGood++
 	}
 }
 
