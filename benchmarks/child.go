@@ -30,6 +30,7 @@ type child struct {
 	mu   sync.Mutex
 	tail []string // the last lines that it wrote
 	gc   time.Duration
+	gcs  int // collections
 }
 
 // childConfig says how an assayd is started.
@@ -88,6 +89,7 @@ func (n *child) follow(r io.Reader, up chan struct{}) {
 		if d, ok := gcTime(line); ok {
 			n.mu.Lock()
 			n.gc += d
+			n.gcs++
 			n.mu.Unlock()
 			continue
 		}
@@ -186,11 +188,11 @@ func metricOf(text, name string) (sum float64, err error) {
 	return sum, nil
 }
 
-// gcCPU is what the collector has used by now. The node must have been started with GODEBUG=gctrace=1.
-func (n *child) gcCPU() time.Duration {
+// gcCPU is what the collector has used by now, and how often it ran. The node must have been started with GODEBUG=gctrace=1.
+func (n *child) gcCPU() (time.Duration, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.gc
+	return n.gc, n.gcs
 }
 
 // gcTime reads a line of Go's gctrace, whose CPU times stand as "0.1+0.2/0.3/0.4+0.5 ms cpu": pause, assists, background,

@@ -193,6 +193,12 @@ func recording(ctx context.Context, s *suite) error {
 
 func (s *suite) recordingOf(ctx context.Context, w *workload) error {
 	run := map[bool]func() (served, error){}
+	var clients []*load.Client
+	defer func() {
+		for _, c := range clients {
+			_ = c.Close()
+		}
+	}()
 	for _, recorded := range []bool{true, false} {
 		n, err := s.node(ctx, recorded)
 		if err != nil {
@@ -202,7 +208,7 @@ func (s *suite) recordingOf(ctx context.Context, w *workload) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = c.Close() }()
+		clients = append(clients, c)
 		run[recorded] = func() (served, error) { return w.saturate(ctx, n, c, s.Unit, 0) }
 		if _, err := w.saturate(ctx, n, c, s.Unit/4, 0); err != nil { // warm
 			return err
@@ -278,7 +284,8 @@ func (s *suite) garbageOf(ctx context.Context, n *child, w *workload, name strin
 	if err != nil {
 		return err
 	}
-	collected, start := n.gcCPU(), time.Now()
+	collected, cycles := n.gcCPU()
+	start := time.Now()
 	r, err := w.saturate(ctx, n, c, 2*s.Unit, 0)
 	if err != nil {
 		return err
@@ -287,7 +294,8 @@ func (s *suite) garbageOf(ctx context.Context, n *child, w *workload, name strin
 	if err != nil {
 		return err
 	}
-	gc := n.gcCPU() - collected
+	gc, all := n.gcCPU()
+	gc, cycles = gc-collected, all-cycles
 	bytes := (after - allocated) / float64(max(r.report.Answered, 1))
 	if r.report.Answered == 0 {
 		bytes = math.NaN()
@@ -298,6 +306,7 @@ func (s *suite) garbageOf(ctx context.Context, n *child, w *workload, name strin
 	share := 100 * gc.Seconds() / (r.cpu.Seconds() * float64(r.report.Answered))
 	row = newRow("P11", name+" GC", Bar{1.5, true}, "% of CPU", judged{figure: spread{share, share, share}, valid: []float64{share}})
 	row.Frames, row.Raw = r.report.Answered, fmt.Sprintf("node CPU %.2f s of %.1f s", r.cpu.Seconds()*float64(r.report.Answered), time.Since(start).Seconds())
+	row.note("%d collections", cycles)
 	s.add(row)
 	return nil
 }

@@ -43,7 +43,7 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 		load  float64
 	}{{"Poisson 0.9", 1, 0.9}, {"Poisson 1.1", 1, 1.1}, {"bursts of 6 0.9", 6, 0.9}, {"bursts of 6 1.1", 6, 1.1}} {
 		var all, strict []pair
-		frames, best := 0, ""
+		frames, best, last := 0, "", served{}
 		for i := range max(1, s.Pairs/2) {
 			seed := uint64(400 + i)
 			table := func(capacity float64) (load.Schedule, error) {
@@ -59,12 +59,14 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 			name, share := bestPolicy(timetable, cores(), time.Duration(float64(cores())/before.Rate*float64(time.Second)))
 			best = fmt.Sprintf("%s, simulated %.3f", name, share)
 			frames += r.report.Frames
+			last = r
 			all = append(all, pair{figure: r.report.Goodput() / share, before: before.Rate, after: after.Rate, fault: r.report.Void()})
 			strict = append(strict, pair{figure: goodOf(out, tight), before: before.Rate, after: after.Rate, fault: r.report.Void()})
 			before = after
 		}
 		row := newRow("P4", c4.name, Bar{Limit: 0.95}, "", judge(all, plain))
 		row.Raw, row.Frames = "best of six: "+best, frames
+		row.note("%d frames; last run: %s", frames, summary(last))
 		s.add(row)
 		bar := Bar{}
 		if c4.load == 0.9 {
@@ -138,7 +140,7 @@ func cameras(ctx context.Context, s *suite) error {
 			return err
 		}
 		// Cameras are whole: the wall is too.
-		p := pair{figure: float64(most) / math.Floor(wall), before: before.Rate, after: after.Rate, fault: fault}
+		p := pair{figure: float64(most) / max(1, math.Floor(wall)), before: before.Rate, after: after.Rate, fault: fault}
 		row := newRow("P6", name, Bar{Limit: 0.85}, "", judge([]pair{p}, plain))
 		row.Raw = fmt.Sprintf("wall %.1f cameras, served %d", wall, most)
 		row.note("%s", notes)

@@ -58,6 +58,8 @@ type Row struct {
 	Raw    string  `json:"raw"` // what it is compared with, in its own unit
 	State  string  `json:"state"`
 	Note   string  `json:"note,omitempty"`
+	// Values are what the median was taken of; benchstat wants them one by one.
+	Values []float64 `json:"values,omitempty"`
 	// CPU is the node's CPU time for a frame in milliseconds, where it was looked at.
 	CPU float64 `json:"node_cpu_ms_per_frame,omitempty"`
 }
@@ -66,11 +68,11 @@ type Row struct {
 func newRow(id, what string, bar Bar, unit string, j judged) Row {
 	r := Row{
 		ID: id, Case: what, Bar: bar.String(), Unit: unit, Figure: j.figure.Median, Min: j.figure.Min, Max: j.figure.Max,
-		N: len(j.valid), Note: strings.Join(j.voids, "; "), State: Info,
+		N: len(j.valid), Values: j.valid, Note: strings.Join(j.voids, "; "), State: Info,
 	}
 	switch {
 	case len(j.valid) == 0 || math.IsNaN(r.Figure):
-		r.State, r.Figure, r.Min, r.Max = Void, 0, 0, 0
+		r.State, r.Figure, r.Min, r.Max, r.Values = Void, 0, 0, 0, nil // JSON has no NaN
 	case bar == Bar{}:
 	case bar.AtMost && r.Figure <= bar.Limit, !bar.AtMost && r.Figure >= bar.Limit:
 		r.State = Pass
@@ -216,8 +218,8 @@ func (r *Results) Text(w io.Writer) error {
 		fmt.Fprintf(w, "# %s: %s\n", key, r.Notes[key])
 	}
 	for _, row := range r.Rows {
-		if row.State != Void {
-			fmt.Fprintf(w, "Benchmark%s/%s %d %.6g %s\n", row.ID, strings.ReplaceAll(row.Case, " ", "_"), max(row.Frames, 1), row.Figure, unitName(row.Unit))
+		for _, v := range row.Values {
+			fmt.Fprintf(w, "Benchmark%s/%s %d %.6g %s\n", row.ID, strings.ReplaceAll(row.Case, " ", "_"), max(row.Frames, 1), v, unitName(row.Unit))
 		}
 	}
 	fmt.Fprintln(w, "# the node's effective configuration:")
@@ -232,7 +234,7 @@ func unitName(unit string) string {
 	if unit == "" {
 		return "ratio"
 	}
-	return strings.ReplaceAll(unit, " ", "-")
+	return strings.ReplaceAll(strings.ReplaceAll(unit, "%", "percent"), " ", "-")
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

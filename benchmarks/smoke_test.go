@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,46 @@ func TestNetworksFindWhatWasPainted(t *testing.T) {
 		}
 		if len(boxes) < len(frames) {
 			t.Errorf("%s: %d different boxes in %d pictures: the convolutions do not show in the answers", tc.name, len(boxes), len(frames))
+		}
+	}
+}
+
+// TestLargePicturesShowTheSameCells holds pictures of another size, and JPEGs, to what was painted.
+func TestLargePicturesShowTheSameCells(t *testing.T) {
+	models, err := filepath.Abs("models")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jpegs, err := jpegFrames(896, 672, 3, jpegQuality)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name                    string
+		frames                  []inspection.Frame
+		size, components, first int
+		w, h                    float64
+	}{{"tiny", largeFrames(512, 384, 3), 64, 1, 0, 512, 384}, {"conv9", jpegs, 224, 3, 1, 896, 672}} {
+		m, err := raw.Open(models, tc.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, found, err := m.Expected(tc.frames, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range tc.frames {
+			p := paint(tc.size, tc.components, tc.first+i)
+			if len(found[i]) != len(p.hot)+len(p.warm) {
+				t.Errorf("%s picture %d: %d cells were painted, the network found %+v", tc.name, i, len(p.hot)+len(p.warm), found[i])
+			}
+			wide, high := tc.w*cell/float64(tc.size), tc.h*cell/float64(tc.size)
+			for _, at := range append(p.hot, p.warm...) {
+				x, y := (float64(at.X)+0.5)*wide, (float64(at.Y)+0.5)*high
+				if !slices.ContainsFunc(found[i], func(c inspection.Candidate) bool { return c.Box.X1 < x && x < c.Box.X2 && c.Box.Y1 < y && y < c.Box.Y2 }) {
+					t.Errorf("%s picture %d: nothing was found at %v, %v: %+v", tc.name, i, x, y, found[i])
+				}
+			}
 		}
 	}
 }

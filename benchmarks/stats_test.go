@@ -92,7 +92,7 @@ func TestTableAndTextShowVoidsAndMisses(t *testing.T) {
 		"# P1  conv9   >= 0.93  0.955 (0.95-0.96)  2  raw 100 frames/s  -               pass\n",
 		"# P2  150 kB  <= 0.8   -                  0                    -               VOID\n",
 		"# P2 150 kB: pair 1 of 1 void (it said -6): the comparison moved by 44 %\n",
-		"BenchmarkP1/conv9 1234 0.955 ratio\n", "cpu: a CPU\n",
+		"BenchmarkP1/conv9 1234 0.95 ratio\nBenchmarkP1/conv9 1234 0.96 ratio\n", "cpu: a CPU\n",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the text does not hold %q:\n%s", want, text.String())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -188,7 +189,7 @@ func (s *suite) load(ctx context.Context, name string) (*workload, error) {
 		return nil, err
 	}
 	w.check = checker{found}
-	if w.sweep, err = w.model.Sweep(ctx, w.samples, min(s.Unit/2, 2*time.Second)); err != nil {
+	if w.sweep, err = w.model.Sweep(ctx, w.samples, min(s.Unit/4, time.Second)); err != nil {
 		return nil, err
 	}
 	s.say("  %s: best %s, one at a time %s", name, raw.Fastest(w.sweep), raw.Quickest(w.sweep))
@@ -226,6 +227,7 @@ func (w *workload) raw(ctx context.Context, setting raw.Setting, length time.Dur
 // served is what one run over the wire measured.
 type served struct {
 	report load.Report
+	others string        // why answers were not the model's, and how many
 	rate   float64       // right answers a second
 	cpu    time.Duration // of the node, for each answered frame
 }
@@ -252,13 +254,28 @@ func measure(n *child, length time.Duration, f func() ([]load.Outcome, error)) (
 	if err != nil {
 		return served{}, err
 	}
-	r := served{report: load.NewReport(out)}
+	r := served{report: load.NewReport(out), others: reasons(out)}
 	edge := length / 10
 	r.rate = load.Throughput(out, edge, length)
 	if r.report.Answered > 0 {
 		r.cpu = (after - before) / time.Duration(r.report.Answered)
 	}
 	return r, nil
+}
+
+// reasons counts why answers were not the model's: "DEADLINE 12, OVERLOADED 3".
+func reasons(out []load.Outcome) string {
+	counts := map[string]int{}
+	for _, o := range out {
+		if o.Answered && !o.Judged {
+			counts[o.Reason]++
+		}
+	}
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, counts[reason]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // saturate keeps a node's credits in use.

@@ -65,30 +65,40 @@ func (s *suite) throughputOf(ctx context.Context, w *workload, bar Bar, most int
 		flaws += r.flaws()
 		before = after
 	}
+	s.addThroughput(w, bar, pairs, frames, flaws)
+	s.addCost(w, costs, frames)
+	return nil
+}
+
+func (s *suite) addThroughput(w *workload, bar Bar, pairs []pair, frames int, flaws string) {
 	j := judge(pairs, ratio)
 	row := newRow("P1", w.name, bar, "", j)
-	row.Raw, row.Frames = fmt.Sprintf("raw %.1f frames/s at %s", j.raw.Median, setting), frames
+	row.Raw, row.Frames = fmt.Sprintf("raw %.1f frames/s at %s", j.raw.Median, raw.Fastest(w.sweep)), frames
 	if flaws != "" {
 		row.note("%s", flaws)
 	}
-	var served []float64
-	for _, p := range pairs {
-		served = append(served, p.figure)
+	row.note("served %.1f frames/s", figures(pairs).Median)
+	if w.name == "pcb-pair" {
+		row.note("raw is inference alone; the node resizes 640x640 px and fills three channels besides")
 	}
-	row.note("served %.1f frames/s", spreadOf(served).Median)
 	s.add(row)
+}
 
-	// The node's CPU for a frame: as a share of the raw loop's, and steadier than the wall.
-	cj := judge(costs, func(figure, raw float64) float64 { return raw / figure })
-	cpu := newRow("P1c", w.name, Bar{}, "", cj)
-	cpu.Raw, cpu.Frames = fmt.Sprintf("raw CPU %.3f ms a frame", cj.raw.Median/1e6), frames
-	var spent []float64
-	for _, p := range costs {
-		spent = append(spent, p.figure)
+// addCost is P1c: the node's CPU for a frame as a share of the raw loop's, which is steadier than the wall.
+func (s *suite) addCost(w *workload, costs []pair, frames int) {
+	j := judge(costs, func(figure, raw float64) float64 { return raw / figure })
+	row := newRow("P1c", w.name, Bar{}, "", j)
+	row.Raw, row.Frames, row.CPU = fmt.Sprintf("raw CPU %.3f ms a frame", j.raw.Median/1e6), frames, figures(costs).Median/1e6
+	s.add(row)
+}
+
+// figures is the spread of what was served, void or not.
+func figures(pairs []pair) spread {
+	var all []float64
+	for _, p := range pairs {
+		all = append(all, p.figure)
 	}
-	cpu.CPU = spreadOf(spent).Median / 1e6
-	s.add(cpu)
-	return nil
+	return spreadOf(all)
 }
 
 // addedLatency is P2: what serving adds to one frame when little is to be done, with the record and without.
@@ -205,16 +215,16 @@ func goodput(ctx context.Context, s *suite) error {
 		bar  float64
 	}{{0.8, 0.99}, {0.9, 0.95}, {1.25, 0.92}, {2, 0.92}} {
 		var pairs []pair
-		frames, last := 0, load.Report{}
+		frames, last := 0, served{}
 		for i := range max(1, s.Pairs/2) {
 			table := func(capacity float64) (load.Schedule, error) {
-				return load.Poisson(c3.load*capacity, 2*s.Unit, uint64(300+10*at+i))
+				return load.Poisson(c3.load*capacity, 4*s.Unit, uint64(300+10*at+i))
 			}
 			r, _, after, err := s.openPair(ctx, w, n, c, before, table, deadline)
 			if err != nil {
 				return err
 			}
-			last = r.report
+			last = r
 			frames += r.report.Frames
 			pairs = append(pairs, pair{figure: r.report.Goodput() / min(1, 1/c3.load), before: before.Rate, after: after.Rate, fault: r.report.Void()})
 			before = after
@@ -229,7 +239,12 @@ func goodput(ctx context.Context, s *suite) error {
 }
 
 // summary is a report in half a line.
-func summary(r load.Report) string {
-	return fmt.Sprintf("p50 %.1f p99 %.1f p99.9 %.1f max %.1f ms, judged %d, wrong %d, missing %d, unsent %d, lag p99 %.2f ms",
-		ms(r.P50), ms(r.P99), ms(r.P999), ms(r.Max), r.Judged, r.Wrong, r.Missing, r.Unsent, ms(r.LagP99))
+func summary(s served) string {
+	r := s.report
+	others := s.others
+	if others == "" {
+		others = "none otherwise"
+	}
+	return fmt.Sprintf("%d due, p50 %.1f p99 %.1f p99.9 %.1f max %.1f ms, judged %d (%s), wrong %d, missing %d, unsent %d, lag p99 %.2f ms",
+		r.Frames, ms(r.P50), ms(r.P99), ms(r.P999), ms(r.Max), r.Judged, others, r.Wrong, r.Missing, r.Unsent, ms(r.LagP99))
 }
