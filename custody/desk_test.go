@@ -187,6 +187,17 @@ func TestLateEngine(t *testing.T) {
 	})
 }
 
+// A frame that came before its recipe's model was there says so when it had to be answered without it.
+func TestLateModel(t *testing.T) {
+	onBench(t, after(3*budget, inspection.Fail), nil, func(t *testing.T, b *bench) {
+		job := newJob(1, "a")
+		job.Model = inspection.ModelRef{}
+		check(t, "answer", b.inspect(t, job), answer{inspection.Review, inspection.SourceFallback, inspection.ReasonModelNotReady, true, false})
+		time.Sleep(3 * budget)
+		synctest.Wait()
+	})
+}
+
 func TestStuckCommit(t *testing.T) {
 	for name, c := range map[string]struct {
 		model inspection.Verdict

@@ -39,6 +39,9 @@ func (d *Desk) judge(f *flight) (j inspection.Judgement, late <-chan reply) {
 		}
 		return r.judgement, nil
 	case <-by.c:
+		if f.job.Model == (inspection.ModelRef{}) { // it came before its model was there
+			return d.fallback(f.job, inspection.ReasonModelNotReady, "the recipe's model was not ready in time"), answer
+		}
 		return d.fallback(f.job, inspection.ReasonDeadline, "no judgement in time"), answer
 	}
 }

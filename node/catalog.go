@@ -44,8 +44,10 @@ type catalog struct {
 	log    *slog.Logger
 
 	retiring sync.WaitGroup // replaced revisions that linger
+	entered  chan struct{}  // closed when the recipes of the start are known, or run has ended
 
 	mu         sync.RWMutex
+	changed    chan struct{}      // closed, and replaced, when a ruling changes
 	inForce    map[string]*ruling // a ruling is never changed, but replaced
 	lost       map[string]error   // why a recipe that the store knows could not be restored; under "" why none could
 	scanned    bool               // the directory was looked at once
@@ -72,7 +74,10 @@ type candidate struct {
 }
 
 func newCatalog(engine preparer, repo *models.Repository, st *store.Store, dir string, log *slog.Logger) (*catalog, error) {
-	c := &catalog{engine: engine, models: repo, store: st, linger: linger, log: log, inForce: map[string]*ruling{}, lost: map[string]error{}}
+	c := &catalog{
+		engine: engine, models: repo, store: st, linger: linger, log: log, entered: make(chan struct{}), changed: make(chan struct{}),
+		inForce: map[string]*ruling{}, lost: map[string]error{},
+	}
 	if dir == "" {
 		return c, nil
 	}
@@ -93,12 +98,17 @@ func (r revisions) Import(ctx context.Context, name, digest string, yaml []byte,
 
 // run loads the directory's recipes and follows their changes until ctx ends. every 0: only at start.
 func (c *catalog) run(ctx context.Context, every time.Duration) {
+	known := sync.OnceFunc(func() { close(c.entered) })
+	defer known()
 	defer c.retiring.Wait()
 	if c.folder == nil {
 		c.enter(nil, nil, nil)
 		return
 	}
-	c.look(ctx, true)
+	defer c.stopLoading()
+	for _, n := range c.scan(ctx, true, known) {
+		c.prepare(ctx, n)
+	}
 	if every <= 0 {
 		return
 	}
@@ -109,17 +119,21 @@ func (c *catalog) run(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			c.look(ctx, false)
+			for _, n := range c.scan(ctx, false, known) {
+				c.prepare(ctx, n)
+			}
 		}
 	}
 }
 
-// look scans the directory once and brings into force what changed. The first look also restores what is missed.
-func (c *catalog) look(ctx context.Context, first bool) {
+// scan looks at the directory once, makes what is new known, and returns what is to be prepared. The first scan also
+// restores what is missed; known is called when its recipes are.
+func (c *catalog) scan(ctx context.Context, first bool, known func()) []candidate {
 	changes, unreadable := c.folder.Scan(ctx)
 	if ctx.Err() != nil {
-		return
+		return nil
 	}
+	c.withdraw()
 	var next []candidate
 	for _, change := range changes {
 		next = append(next, candidate{recipe: change.Recipe, file: change.File, imported: c.importedAt(ctx, change.Recipe)})
@@ -131,8 +145,21 @@ func (c *catalog) look(ctx context.Context, first bool) {
 		next = append(next, restored...)
 	}
 	c.enter(next, lost, unreadable)
-	for _, n := range next {
-		c.prepare(ctx, n)
+	known()
+	return next
+}
+
+// withdraw takes back recipes that never judged and whose file was removed: nothing is in force that could stay so.
+func (c *catalog) withdraw() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.folder.Status() {
+		if r := c.inForce[s.Name]; s.Removed && r != nil && r.err != nil {
+			c.folder.Withdraw(s.Name)
+			delete(c.inForce, s.Name)
+			c.ring()
+			c.log.Info("recipe is withdrawn: it never judged, and its file was removed", "recipe", s.Name, "file", s.File)
+		}
 	}
 }
 
@@ -163,7 +190,7 @@ func (c *catalog) enter(next []candidate, lost map[string]error, unreadable erro
 	for _, n := range next {
 		delete(c.lost, n.recipe.Name)
 		if c.inForce[n.recipe.Name] == nil {
-			c.inForce[n.recipe.Name] = &ruling{candidate: n, err: fmt.Errorf("%w: its model is being loaded", inspection.ErrNotReady)}
+			c.inForce[n.recipe.Name] = &ruling{candidate: n, err: errLoading}
 		}
 	}
 }
@@ -193,6 +220,7 @@ func (c *catalog) prepare(ctx context.Context, n candidate) {
 func (c *catalog) adopt(n candidate, model inspection.ModelRef, err error) *ruling {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.ring()
 	old := c.inForce[n.recipe.Name]
 	if err != nil && old != nil && old.err == nil {
 		stays := *old

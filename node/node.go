@@ -44,8 +44,8 @@ type Node struct {
 	closed  error
 }
 
-// New opens the data directory, loads ONNX Runtime and listens. Recipes are loaded by Run, and the node answers while they
-// are. Errors name what to do. Close must be called.
+// New opens the data directory, loads ONNX Runtime and listens. Recipes are loaded by Run; the node answers once their files
+// are read, and frames wait for their models while they may. Errors name what to do. Close must be called.
 func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (n *Node) openDesk(context.Context) error {
 	dc := custody.Default()
 	c := n.cfg.Custody
 	dc.Node, dc.InFlight, dc.PoisonAttempts, dc.CommitGroup, dc.KeepSimulated = n.cfg.Name(), c.InFlight, c.PoisonAttempts, c.CommitGroup, n.cfg.Images.KeepSimulated
-	desk, err := custody.New(dc, n.engine, withFailpoint(n.store), pictures{n.images}, n.log, n.reg)
+	desk, err := custody.New(dc, patient{n.engine, n.catalog}, withFailpoint(n.store), pictures{n.images}, n.log, n.reg)
 	if err != nil {
 		return err
 	}
@@ -152,8 +152,8 @@ func (n *Node) GRPCAddr() string { return n.server.GRPCAddr() }
 // HTTPAddr returns the address of probes, metrics and images.
 func (n *Node) HTTPAddr() string { return n.server.HTTPAddr() }
 
-// Run serves until ctx ends, or a listener fails. It loads the recipes and follows their files meanwhile. It is called once,
-// and has returned before Close is called.
+// Run reads the recipes, then serves until ctx ends or a listener fails; it loads their models and follows their files
+// meanwhile. It is called once, and has returned before Close is called.
 func (n *Node) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
@@ -161,6 +161,12 @@ func (n *Node) Run(ctx context.Context) error {
 	defer stop()
 	n.log.Info("node is up", "node", n.cfg.Name(), "version", n.version, "grpc", n.GRPCAddr(), "http", n.HTTPAddr(), "data", n.cfg.Node.DataDir)
 	work.Go(func() { n.catalog.run(ctx, n.cfg.Recipes.ScanEvery) })
+	// A camera that waits at the door is told of the recipes, or its first frames would have none.
+	select {
+	case <-n.catalog.entered:
+	case <-ctx.Done():
+		return nil
+	}
 	served := make(chan error, 1)
 	work.Go(func() { served <- n.server.Serve() })
 	select {

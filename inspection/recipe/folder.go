@@ -160,6 +160,18 @@ func (f *Folder) Scan(ctx context.Context) ([]Change, error) {
 	return changes, nil
 }
 
+// Withdraw takes a recipe whose file was removed out of force, as if there had never been one: a file that states it again
+// brings it back. One that a file states stays. It is the scanning goroutine's to call.
+func (f *Folder) Withdraw(recipe string) {
+	if h, ok := f.holds(recipe); !ok || f.states(h.file, recipe) {
+		return
+	}
+	f.mu.Lock()
+	delete(f.held, recipe)
+	f.mu.Unlock()
+	f.publish()
+}
+
 func (f *Folder) list() ([]string, error) {
 	entries, err := os.ReadDir(f.dir)
 	if err != nil {
@@ -244,7 +256,7 @@ func (f *Folder) enforce(ctx context.Context, name string, state *file, r *inspe
 	r.Revision = revision
 	f.hold(r.Name, held{recipe: r, file: name})
 	state.name, state.fault = r.Name, ""
-	f.log.Info("recipe is in force", "recipe", r.Name, "revision", revision, "file", name, "digest", r.Digest)
+	f.log.Info("recipe file read", "recipe", r.Name, "revision", revision, "file", name, "digest", r.Digest)
 	return r
 }
 
