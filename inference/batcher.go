@@ -264,6 +264,13 @@ func (b *Batcher) SetCurve(session Session, c schedule.Curve) error {
 	return b.queue.SetCurve(session, c, time.Now())
 }
 
+// SetAlone says how long one sample takes that has all threads, where a session can run so.
+func (b *Batcher) SetAlone(session Session, took time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queue.ObserveAlone(session, took, time.Now())
+}
+
 // Curve returns a session's curve as it is now, and false where nothing was measured yet.
 func (b *Batcher) Curve(session Session) (schedule.Curve, bool) {
 	b.mu.Lock()

@@ -1,10 +1,14 @@
 package inference
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/assay-vision/assay/inference/decode"
 	"github.com/assay-vision/assay/inference/plan"
+	"github.com/assay-vision/assay/inference/schedule"
+	"github.com/assay-vision/assay/inspection"
 )
 
 // planned is a session whose runs are held against the plan that it was opened by.
@@ -12,6 +16,25 @@ type planned struct {
 	Session
 	plan  plan.Plan
 	watch *plan.Watch
+}
+
+// teach tells a batcher what was measured, so that it need not learn it from late frames.
+func (p *planned) teach(b *Batcher) error {
+	var c schedule.Curve
+	for _, q := range p.plan.Curve() {
+		c = append(c, schedule.Point{Size: q.Batch, Expected: q.Median, P99: max(q.P99, q.Median)})
+	}
+	slices.SortFunc(c, func(a, b schedule.Point) int { return a.Size - b.Size })
+	if smallest := p.BatchSizes()[0]; len(c) == 0 || c[0].Size != smallest {
+		return fmt.Errorf("%w: no time was measured for the smallest batch, %d", inspection.ErrInvalid, smallest)
+	}
+	if err := b.SetCurve(p, c); err != nil {
+		return err
+	}
+	if idle := p.plan.Choice.Idle; idle != nil {
+		b.SetAlone(p, idle.Median)
+	}
+	return nil
 }
 
 // Lease implements Session.

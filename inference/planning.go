@@ -77,7 +77,11 @@ func (e *Engine) watched(m *models.Model, p plan.Plan, s Session) Session {
 	c := p.Choice
 	log.Info("model runs as it was measured", "graph", c.Throughput.Variant, "threads_a_frame", 1, "batch", c.Throughput.Batch,
 		"per_second", c.Throughput.Rate(), "all_threads_on_one_frame", c.Idle != nil, "cached", p.Cached, "measured", p.Measured)
-	return &planned{Session: s, plan: p, watch: plan.NewWatch(p, log, e.metrics.drift.WithLabelValues(m.Ref.Name, m.Ref.Version))}
+	out := &planned{Session: s, plan: p, watch: plan.NewWatch(p, log, e.metrics.drift.WithLabelValues(m.Ref.Name, m.Ref.Version))}
+	if err := out.teach(e.batcher); err != nil {
+		log.Warn("the scheduler learns run times by itself; what was measured is of no use to it", "error", err)
+	}
+	return out
 }
 
 // openGraph opens a graph, wide for runs by all threads too.
