@@ -27,8 +27,8 @@ type patient struct {
 func (p patient) Inspect(ctx context.Context, job inspection.Job) (inspection.Judgement, error) {
 	if job.Recipe != nil && job.Model == (inspection.ModelRef{}) {
 		r, model, err := p.catalog.await(ctx, job.Recipe.Name, job.Deadline)
-		if err != nil {
-			return inspection.Judgement{}, fmt.Errorf("inspect frame %s: %w", job.Frame.Key, err)
+		if err != nil { // of whatever kind it is for the model, for the frame it is that
+			return inspection.Judgement{}, fmt.Errorf("inspect frame %s: %w: %v", job.Frame.Key, inspection.ErrNotReady, err)
 		}
 		job.Recipe, job.Model = r, model
 	}

@@ -3,9 +3,11 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,12 +77,11 @@ func TestNoFrameWaitsForAModelThatCannotBeLoaded(t *testing.T) {
 	s.start()
 	<-loading
 	waits := s.inspect(time.Time{})
-	broken := errors.New("no memory")
-	loaded <- broken
-	if got := <-waits; !errors.Is(got.err, broken) {
-		t.Errorf("a frame that waited: %+v, want the load's error", got)
+	loaded <- fmt.Errorf("%w: no memory", inspection.ErrInvalid)
+	if got := <-waits; !errors.Is(got.err, inspection.ErrNotReady) || errors.Is(got.err, inspection.ErrInvalid) || !strings.Contains(got.err.Error(), "no memory") {
+		t.Errorf("a frame that waited: %+v, want NOT_READY with the load's words", got)
 	}
-	if got := <-s.inspect(time.Now().Add(time.Hour)); !errors.Is(got.err, broken) {
+	if got := <-s.inspect(time.Now().Add(time.Hour)); !errors.Is(got.err, inspection.ErrNotReady) || errors.Is(got.err, inspection.ErrInvalid) || !strings.Contains(got.err.Error(), "no memory") {
 		t.Errorf("a frame afterwards: %+v, want the load's error at once", got)
 	}
 }
