@@ -80,7 +80,7 @@ func New(config Config, rt Runtime, repo *models.Repository, node string, log *s
 		instances: map[pair]*instance{}, loaded: map[string]*loaded{}, states: map[string]*Status{},
 	}
 	var err error
-	if e.planner, err = plan.New(plan.Config{Dir: config.Planning.Dir, Budget: config.Planning.Measure}, log); err != nil {
+	if e.planner, err = plan.New(plan.Config{Dir: config.Planning.Dir, Budget: config.Planning.Measure, Processor: plan.ProcessorTime}, log); err != nil {
 		return nil, err
 	}
 	for range config.Threads {

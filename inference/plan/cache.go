@@ -10,10 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // format is the version of the files. It changes with what they hold and with how it is measured.
 const format = 1
+
+// believed is for how long figures are that were measured beside other programs.
+const believed = 24 * time.Hour
 
 // file is a plan on disk.
 type file struct {
@@ -34,6 +39,9 @@ func (p *Planner) Lookup(key Key) (Plan, bool) {
 		return Plan{}, false
 	case err != nil:
 		p.log.Warn("kept plan is passed over; the model is measured anew", "file", path, "error", err)
+		return Plan{}, false
+	case found.Contended && time.Since(found.Measured) > believed:
+		p.log.Info("kept plan was measured while other programs had the processor; the model is measured anew", "measured", found.Measured)
 		return Plan{}, false
 	}
 	return found, true
@@ -93,4 +101,13 @@ func CPUName() string {
 		}
 	}
 	return ""
+}
+
+// ProcessorTime returns the processor time that this process has used, 0 where the system does not say.
+func ProcessorTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -17,6 +17,9 @@ type Config struct {
 	Budget time.Duration
 	// LongestRun bounds a single run that is measured, besides those of the smallest batch. 0: 100 ms.
 	LongestRun time.Duration
+	// Processor returns the processor time that this process has used, so that a plan shows whether other programs had the
+	// processor while it was measured; see ProcessorTime. nil: that is not asked.
+	Processor func() time.Duration
 }
 
 func (c Config) orDefault() Config {
@@ -46,8 +49,10 @@ type Plan struct {
 	Choice   Choice        `json:"choice"`
 	Measured time.Time     `json:"measured"` // when
 	Took     time.Duration `json:"took_ns"`
-	Complete bool          `json:"-"` // all was measured; what was not complete is not kept
-	Cached   bool          `json:"-"` // it was read from disk
+	// Contended: runs got less processor time than they took, so other programs had it. Such figures are believed for a day.
+	Contended bool `json:"contended,omitempty"`
+	Complete  bool `json:"-"` // all was measured; what was not complete is not kept
+	Cached    bool `json:"-"` // it was read from disk
 }
 
 // Curve returns the points of the operating point for throughput: its graph with one thread a run and every thread at
@@ -83,8 +88,9 @@ func (p *Planner) Measure(ctx context.Context, key Key, space Space, b Bench) (P
 	if space.Cores < 1 || len(space.Variants) == 0 || len(space.Batches) == 0 {
 		return Plan{}, fmt.Errorf("%w: plan: nothing to measure in %+v", inspection.ErrInvalid, space)
 	}
-	start := time.Now()
-	surface, complete, err := measure(ctx, p.config, space, b)
+	start, used := time.Now(), p.processor()
+	t := &totalled{Bench: b}
+	surface, complete, err := measure(ctx, p.config, space, t)
 	if err != nil {
 		return Plan{}, fmt.Errorf("measure model: %w", err)
 	}
@@ -93,10 +99,40 @@ func (p *Planner) Measure(ctx context.Context, key Key, space Space, b Bench) (P
 		return Plan{}, fmt.Errorf("%w: too little of the model could be measured in %v: measure it again when the node has less to do", inspection.ErrOverloaded, p.config.Budget)
 	}
 	out := Plan{Key: key, Surface: surface, Choice: choice, Measured: start.UTC(), Took: time.Since(start), Complete: complete}
+	if got := p.processor() - used; space.CPU && p.config.Processor != nil && float64(got) < uncontended*float64(t.took) {
+		out.Contended = true
+		p.log.Warn("model was measured while other programs had the processor; it is measured again when it is loaded after a day, or by assay models profile NAME --measure",
+			"processor_time", got, "runs_took", t.took)
+	}
 	if complete && p.config.Dir != "" {
 		if err := p.keep(out); err != nil {
 			p.log.Warn("plan is not kept; the model is measured again at the next start", "dir", p.config.Dir, "error", err)
 		}
 	}
 	return out, nil
+}
+
+// uncontended is the share of their time that measured runs must have had the processor.
+const uncontended = 0.85
+
+func (p *Planner) processor() time.Duration {
+	if p.config.Processor == nil {
+		return 0
+	}
+	return p.config.Processor()
+}
+
+// totalled adds up how long the runs of a bench took.
+type totalled struct {
+	Bench
+	took time.Duration
+}
+
+// Run implements Bench.
+func (t *totalled) Run(ctx context.Context, s Setting) ([]time.Duration, error) {
+	all, err := t.Bench.Run(ctx, s)
+	for _, took := range all {
+		t.took += took
+	}
+	return all, err
 }
