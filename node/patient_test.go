@@ -121,6 +121,18 @@ func TestARecipeThatNeverJudgedGoesWithItsFile(t *testing.T) {
 	s.until("its file brings it back", func() bool { return len(s.Recipes()) == 1 })
 }
 
+func TestAFileThatIsRefusedIsAProblem(t *testing.T) {
+	s := newShop(t, time.Hour)
+	if err := os.WriteFile(filepath.Join(s.dir, "y.yaml"), []byte("name: 7\nmodel\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.until("it is listed", func() bool { p := s.Problems(); return len(p) == 1 && strings.Contains(p[0], "y.yaml") })
+	if w := s.warnings(); len(w) != 1 || w[0] != s.Problems()[0] {
+		t.Errorf("warns of %q, want the same as the problems", w)
+	}
+}
+
 // slow holds the first scan up where it imports a recipe.
 type slow struct {
 	recipe.Revisions

@@ -160,6 +160,20 @@ func (c *catalog) unready() []string {
 
 // warnings says what is not as its file says although everything in force works.
 func (c *catalog) warnings() []string {
+	list := c.Problems()
+	files := c.files()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, name := range slices.Sorted(maps.Keys(c.inForce)) {
+		for _, note := range c.inForce[name].notes(files) {
+			list = append(list, fmt.Sprintf("recipe %q: %s", name, note))
+		}
+	}
+	return list
+}
+
+// Problems implements server.Catalog.
+func (c *catalog) Problems() []string {
 	files := c.files()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -176,11 +190,6 @@ func (c *catalog) warnings() []string {
 			continue
 		}
 		list = append(list, fmt.Sprintf("recipe %q: %v", name, c.lost[name]))
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.inForce)) {
-		for _, note := range c.inForce[name].notes(files) {
-			list = append(list, fmt.Sprintf("recipe %q: %s", name, note))
-		}
 	}
 	return list
 }

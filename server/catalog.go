@@ -111,7 +111,7 @@ type recipeService struct {
 }
 
 func (g *recipeService) ListRecipes(context.Context, *assayv1.ListRecipesRequest) (*assayv1.ListRecipesResponse, error) {
-	resp := &assayv1.ListRecipesResponse{}
+	resp := &assayv1.ListRecipesResponse{Problems: g.srv.deps.Catalog.Problems()}
 	for _, r := range g.srv.deps.Catalog.Recipes() {
 		resp.Recipes = append(resp.Recipes, fromRecipe(r))
 	}

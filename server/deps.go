@@ -32,6 +32,8 @@ type Catalog interface {
 	Resolve(recipe string) (*inspection.Recipe, inspection.ModelRef, error)
 	// Recipes returns every recipe at its current revision, by name.
 	Recipes() []RecipeStatus
+	// Problems returns what stands in the directory of recipes and is not taken, each with the reason.
+	Problems() []string
 	// Recipe returns one revision and its text as imported; revision 0 is the current one. ErrNotFound or ErrUnknownRecipe.
 	Recipe(ctx context.Context, name string, revision int) (RecipeStatus, string, error)
 	// Models returns every version of every model, by name and version.

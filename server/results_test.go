@@ -187,6 +187,9 @@ func TestCatalogServices(t *testing.T) {
 	if err != nil || len(all.Recipes) != 2 {
 		t.Fatalf("got %v, %v; want two recipes", all, err)
 	}
+	if !slices.Equal(all.Problems, []string{"y.yaml: not taken"}) {
+		t.Errorf("problems are %q, want what the catalog says", all.Problems)
+	}
 	r := all.Recipes[0]
 	if r.Ref.Revision != 3 || r.ModelSelector != "pcb-pair" || r.Fallback != assayv1.Verdict_VERDICT_REVIEW || !slices.Equal(r.References, []string{"a", "b"}) || !r.Ready {
 		t.Errorf("got recipe %v, want what the catalog says", r)

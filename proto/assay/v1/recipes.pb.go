@@ -192,8 +192,10 @@ func (*ListRecipesRequest) Descriptor() ([]byte, []int) {
 }
 
 type ListRecipesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Recipes       []*Recipe              `protobuf:"bytes,1,rep,name=recipes,proto3" json:"recipes,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Recipes []*Recipe              `protobuf:"bytes,1,rep,name=recipes,proto3" json:"recipes,omitempty"`
+	// What stands in the directory of recipes and is not taken, each with the reason and the next step.
+	Problems      []string `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -231,6 +233,13 @@ func (*ListRecipesResponse) Descriptor() ([]byte, []int) {
 func (x *ListRecipesResponse) GetRecipes() []*Recipe {
 	if x != nil {
 		return x.Recipes
+	}
+	return nil
+}
+
+func (x *ListRecipesResponse) GetProblems() []string {
+	if x != nil {
+		return x.Problems
 	}
 	return nil
 }
@@ -361,9 +370,10 @@ const file_assay_v1_recipes_proto_rawDesc = "" +
 	"\bimported\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\bimported\x12\x1b\n" +
 	"\treport_at\x18\v \x01(\x01R\breportAt\"\x14\n" +
-	"\x12ListRecipesRequest\"A\n" +
+	"\x12ListRecipesRequest\"]\n" +
 	"\x13ListRecipesResponse\x12*\n" +
-	"\arecipes\x18\x01 \x03(\v2\x10.assay.v1.RecipeR\arecipes\"B\n" +
+	"\arecipes\x18\x01 \x03(\v2\x10.assay.v1.RecipeR\arecipes\x12\x1a\n" +
+	"\bproblems\x18\x02 \x03(\tR\bproblems\"B\n" +
 	"\x10GetRecipeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\"Q\n" +
