@@ -28,20 +28,18 @@ func (s *Stream) expire(k *kept) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !k.given {
-		s.fallBack(k.Ticket, inspection.ReasonDeadline, true)
+		s.fallBack(k.Ticket, inspection.ReasonDeadline)
 	}
 }
 
-// fallBack makes the recipe's fallback the verdict of a frame that has none, and announces it if so wanted.
-func (s *Stream) fallBack(t *Ticket, reason inspection.Reason, announce bool) {
+// fallBack makes the recipe's fallback the verdict of a frame that has none, and announces it.
+func (s *Stream) fallBack(t *Ticket, reason inspection.Reason) {
 	v := s.termsOf(t.outcome.Frame.Recipe).fallback
 	if !t.act(v, inspection.SourceCamera, reason) {
 		return
 	}
 	s.stats.FellBack++
-	if announce {
-		s.announce(t)
-	}
+	s.announce(t)
 	s.ring()
 }
 
@@ -58,7 +56,7 @@ func (s *Stream) answered(k *kept, a inspection.Answer) {
 	k.outcome.Answer = &a
 	if a.Verdict == inspection.Pass && !a.Recorded {
 		// No node that keeps its promises says so. Nothing passes on it.
-		s.fallBack(k.Ticket, inspection.ReasonNotRecorded, true)
+		s.fallBack(k.Ticket, inspection.ReasonNotRecorded)
 	} else {
 		k.act(a.Verdict, a.Effect.Source, a.Effect.Reason)
 	}
@@ -97,22 +95,35 @@ func (s *Stream) giveUp(k *kept, reason string, err error) {
 	s.dropped(k.Ticket, reason, err)
 }
 
-// dropped settles a frame that no node will record and reports the gap. The gap's row is UNDETERMINED, so an announcement
-// beside it has something to say only where the gate was told more.
+// dropped settles a frame that no node will record and reports the gap, with what the gate was told. A fault of the frame
+// itself is UNDETERMINED, as it would be on the node; a frame that was given up for want of room or time gets the fallback.
 func (s *Stream) dropped(t *Ticket, reason string, err error) {
 	o := &t.outcome
 	o.Dropped, o.Err = true, err
 	s.stats.Dropped++
-	s.fallBack(t, dropReason(err), false)
-	if o.Verdict.MoreCareful(inspection.Undetermined) && s.notes.open[o.Frame.Key.Seq] == nil {
-		s.announce(t)
-	}
 	seq := o.Frame.Key.Seq
 	s.forget(s.notes.drop(inspection.Drop{
 		Key: s.key, First: seq, Last: seq, Reason: reason, Simulated: o.Frame.Simulated, At: time.Now(),
+		Serial: o.Frame.Serial, Recipe: o.Frame.Recipe, Detail: inspection.CutDetail(err.Error()),
 	}))
+	v := s.termsOf(o.Frame.Recipe).fallback
+	if ownFault(err) {
+		v = inspection.Undetermined
+	}
+	switch {
+	case t.act(v, inspection.SourceCamera, dropReason(err)):
+		s.stats.FellBack++
+		s.announce(t)
+	case o.Verdict.MoreCareful(inspection.Undetermined) && s.notes.open[o.Frame.Key.Seq] == nil: // the gap alone says less
+		s.announce(t)
+	}
 	close(t.settled)
 	s.ring()
+}
+
+// ownFault reports whether a frame was dropped for what it is: a picture that cannot be had, is too large or breaks a rule.
+func ownFault(err error) bool {
+	return errors.Is(err, ErrShot) || errors.Is(err, inspection.ErrImageTooLarge) || errors.Is(err, inspection.ErrImage) || errors.Is(err, inspection.ErrInvalid)
 }
 
 // dropReason is the reason beside the verdict of a dropped frame.

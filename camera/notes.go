@@ -37,6 +37,7 @@ type notes struct {
 	waiting   []*note
 	announced map[uint64]*note // sent, by seq
 	drops     map[uint64]*note // sent, by first seq
+	grows     *note            // the last drop, nil where it was discarded
 	open      map[uint64]*note // every announcement that is not acknowledged, by seq
 }
 
@@ -57,16 +58,17 @@ func (ns *notes) announce(t *Ticket, a inspection.Announcement) *note {
 }
 
 func (ns *notes) drop(d inspection.Drop) *note {
-	if len(ns.waiting) > 0 {
-		// Only a drop that never was on its way may grow: an acknowledgement names it by its first frame alone.
-		last := ns.waiting[len(ns.waiting)-1]
-		if p := last.drop; p != nil && last.sent.IsZero() && p.Last+1 == d.First && p.Reason == d.Reason &&
-			p.Simulated == d.Simulated && d.Last-p.First < inspection.MaxDrop {
+	// Only a drop that never was on its way may grow: an acknowledgement names it by its first frame alone.
+	if last := ns.grows; last != nil && last.sent.IsZero() {
+		p, same := last.drop, d
+		same.First, same.Last, same.At = p.First, p.Last, p.At
+		if same == *p && p.Last+1 == d.First && d.Last-p.First < inspection.MaxDrop {
 			p.Last = d.Last
 			return nil
 		}
 	}
-	ns.waiting = append(ns.waiting, &note{drop: &d})
+	ns.grows = &note{drop: &d}
+	ns.waiting = append(ns.waiting, ns.grows)
 	return ns.discard()
 }
 
@@ -78,6 +80,9 @@ func (ns *notes) discard() *note {
 	ns.waiting = ns.waiting[1:]
 	if n.announced != nil {
 		delete(ns.open, n.announced.Seq)
+	}
+	if n == ns.grows {
+		ns.grows = nil
 	}
 	return n
 }

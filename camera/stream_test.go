@@ -289,8 +289,8 @@ func TestDropNewest(t *testing.T) {
 	if next != 6 {
 		t.Errorf("dropped %v, want 3 to 5", dropped)
 	}
-	if len(announced) != 0 {
-		t.Errorf("announced %v: a gap's row is UNDETERMINED, REVIEW adds nothing", announced)
+	if len(announced) != 3 || announced[0].Verdict != assayv1.Verdict_VERDICT_REVIEW {
+		t.Errorf("announced %v, want the fallback REVIEW of 3 frames: the gate was told so", announced)
 	}
 }
 
@@ -338,8 +338,8 @@ func TestTooLarge(t *testing.T) {
 	s := connected(t, testStream(t, func(c *StreamConfig) { c.MaxBytes = 5000 }, node.addr))
 	for name, size := range map[string]int{"for the node": 1000, "for the stream": 5001} {
 		o := settled(t, send(t, s, picture(strings.Repeat("x", size))))
-		if !o.Dropped || !errors.Is(o.Err, inspection.ErrImageTooLarge) || o.Reason != inspection.ReasonImageTooLarge || o.Verdict != inspection.Review {
-			t.Errorf("%s: outcome %+v, want dropped as too large", name, o)
+		if !o.Dropped || !errors.Is(o.Err, inspection.ErrImageTooLarge) || o.Reason != inspection.ReasonImageTooLarge || o.Verdict != inspection.Undetermined {
+			t.Errorf("%s: outcome %+v, want dropped as too large, UNDETERMINED whatever the fallback", name, o)
 		}
 	}
 	if o := settled(t, send(t, s, picture(strings.Repeat("x", 900)))); !o.Recorded {

@@ -2,7 +2,9 @@ package inspection
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // ImageState says where a frame's image bytes are. The zero value is ImagePending.
@@ -68,6 +70,23 @@ type Drop struct {
 	Reason    string // the camera's words
 	Simulated bool
 	At        time.Time
+	Serial    string // of all these frames; empty where it is not known
+	Recipe    string // of all these frames; empty where it is not known
+	Detail    string // one sentence for a person; may be empty
+}
+
+// MaxDetail bounds the detail of a Drop in bytes.
+const MaxDetail = 512
+
+// CutDetail makes words fit to be a detail: one line of printable UTF-8, not longer than MaxDetail.
+func CutDetail(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, " "))
+	return strings.ToValidUTF8(s[:min(len(s), MaxDetail)], "")
 }
 
 // Validate returns an error that wraps ErrInvalid and names the first rule that d breaks, or nil.
@@ -82,8 +101,13 @@ func (d Drop) Validate() error {
 		return fmt.Errorf("%w: frames %d to %d: last_seq must not be less than first_seq", ErrInvalid, d.First, d.Last)
 	case d.Last-d.First >= MaxDrop:
 		return fmt.Errorf("%w: frames %d to %d: split it, %d are taken at a time", ErrInvalid, d.First, d.Last, MaxDrop)
+	case len(d.Detail) > MaxDetail:
+		return fmt.Errorf("%w: detail has %d bytes: cut it to %d", ErrInvalid, len(d.Detail), MaxDetail)
 	}
-	return nil
+	if err := ValidName("serial", d.Serial); err != nil {
+		return err
+	}
+	return ValidName("recipe", d.Recipe)
 }
 
 // DispositionKind is a person's word on a result.

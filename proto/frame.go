@@ -124,7 +124,8 @@ func ToAnnounced(a *assayv1.Announced) inspection.Announcement {
 
 // FromDrop returns the message for a run of frames that a camera gave up.
 func FromDrop(d inspection.Drop) *assayv1.Dropped {
-	return &assayv1.Dropped{FirstSeq: d.First, LastSeq: d.Last, Reason: d.Reason, Simulated: d.Simulated, At: FromTime(d.At)}
+	return &assayv1.Dropped{FirstSeq: d.First, LastSeq: d.Last, Reason: d.Reason, Simulated: d.Simulated, At: FromTime(d.At),
+		Serial: d.Serial, Recipe: d.Recipe, Detail: d.Detail}
 }
 
 // ToDrop returns the run of frames that a camera gave up; key is the stream's.
@@ -132,5 +133,6 @@ func ToDrop(key inspection.FrameKey, d *assayv1.Dropped) inspection.Drop {
 	key.Seq = 0
 	return inspection.Drop{
 		Key: key, First: d.GetFirstSeq(), Last: d.GetLastSeq(), Reason: d.GetReason(), Simulated: d.GetSimulated(), At: ToTime(d.GetAt()),
+		Serial: d.GetSerial(), Recipe: d.GetRecipe(), Detail: d.GetDetail(),
 	}
 }

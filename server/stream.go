@@ -198,7 +198,7 @@ func (st *stream) announced(m *assayv1.Announced) error {
 // dropped records frames that the camera gave up.
 func (st *stream) dropped(m *assayv1.Dropped) error {
 	d := proto.ToDrop(st.key, m)
-	d.Reason = words(d.Reason)
+	d.Reason, d.Detail = words(d.Reason), inspection.CutDetail(d.Detail)
 	if err := d.Validate(); err != nil {
 		return status.Error(codes.InvalidArgument, "dropped: "+err.Error())
 	}

@@ -238,7 +238,7 @@ func (t *tx) drop(it *item, now time.Time) error {
 		return fmt.Errorf("write gap: %w", err)
 	}
 	gap, err := encodeJudgement(inspection.Judgement{
-		Verdict: inspection.Undetermined, Source: inspection.SourceRule, Reason: inspection.ReasonSourceGap, Detail: d.Reason, At: d.At,
+		Verdict: inspection.Undetermined, Source: inspection.SourceRule, Reason: inspection.ReasonSourceGap, Detail: gapDetail(&d), At: d.At,
 	})
 	if err != nil {
 		return err
@@ -247,15 +247,23 @@ func (t *tx) drop(it *item, now time.Time) error {
 		key := k
 		key.Seq = d.First + i
 		one := item{Entry: &inspection.Entry{Key: key, Received: it.Received}, id: key.ID()}
-		if err := t.dropOne(&one, gap, d.Simulated, now); err != nil {
+		if err := t.dropOne(&one, gap, &d, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *tx) dropOne(it *item, gap *judgementRow, simulated bool, now time.Time) error {
-	f := &inspection.Frame{Key: it.Key, Simulated: simulated}
+// gapDetail is the camera's word and its sentence, as far as there are both.
+func gapDetail(d *inspection.Drop) string {
+	if d.Detail == "" || d.Reason == "" {
+		return d.Reason + d.Detail
+	}
+	return d.Reason + ": " + d.Detail
+}
+
+func (t *tx) dropOne(it *item, gap *judgementRow, d *inspection.Drop, now time.Time) error {
+	f := &inspection.Frame{Key: it.Key, Simulated: d.Simulated, Serial: d.Serial, Recipe: d.Recipe}
 	e := inspection.Effective([]inspection.Judgement{gap.Judgement}, nil, nil)
 	n, err := t.insert(it, f, inspection.ImageInfo{}, e, true, now)
 	if err != nil {
@@ -267,6 +275,9 @@ func (t *tx) dropOne(it *item, gap *judgementRow, simulated bool, now time.Time)
 	r, err := t.find(it.id)
 	if err != nil || !r.stub {
 		return err // the frame did arrive
+	}
+	if _, err := t.exec("UPDATE results SET serial = ?2, recipe = ?3 WHERE n = ?1 AND serial = '' AND recipe = ''", r.n, d.Serial, d.Recipe); err != nil {
+		return fmt.Errorf("write gap: %w", err) // what was announced of it came first
 	}
 	return t.appendJudgement(r, gap)
 }

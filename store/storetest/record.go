@@ -214,6 +214,13 @@ func announcementFirst(t *testing.T, s Store) {
 }
 
 func drop(t *testing.T, s Store) {
+	told := inspection.Announcement{Verdict: inspection.Undetermined, Source: inspection.SourceCamera, Reason: inspection.ReasonSourceGap, At: epoch}
+	commit(t, s, inspection.Entry{Key: Key(9), Received: epoch, Simulated: true, Announcement: &told}) // the two may come in any order
+	one := inspection.Drop{Key: Key(0), First: 9, Last: 9, Reason: "NO_IMAGE", Serial: "S-9", Recipe: "board", Detail: "9.png is empty", At: epoch}
+	commit(t, s, inspection.Entry{Received: epoch, Simulated: true, Drop: func() *inspection.Drop { one.Simulated = true; return &one }()})
+	if r := get(t, s, Key(9)); r.Frame.Serial != "S-9" || r.Frame.Recipe != "board" || r.Judgements[0].Detail != "NO_IMAGE: 9.png is empty" {
+		t.Errorf("a gap of one frame is %+v with %+v, want its serial, recipe and detail", r.Frame, r.Judgements)
+	}
 	commit(t, s, Entry(3, inspection.Pass))
 	d := inspection.Entry{Received: epoch, Drop: &inspection.Drop{Key: Key(0), First: 2, Last: 5, Reason: "memory full", At: epoch}}
 	commit(t, s, d)

@@ -849,10 +849,15 @@ type Dropped struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	FirstSeq uint64                 `protobuf:"varint,1,opt,name=first_seq,json=firstSeq,proto3" json:"first_seq,omitempty"`
 	// Inclusive; at most 10000 frames a message.
-	LastSeq       uint64                 `protobuf:"varint,2,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
-	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	Simulated     bool                   `protobuf:"varint,4,opt,name=simulated,proto3" json:"simulated,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	LastSeq   uint64                 `protobuf:"varint,2,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
+	Reason    string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Simulated bool                   `protobuf:"varint,4,opt,name=simulated,proto3" json:"simulated,omitempty"`
+	At        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	// What is known of all these frames; a gap of one frame has it from the frame.
+	Serial string `protobuf:"bytes,6,opt,name=serial,proto3" json:"serial,omitempty"`
+	Recipe string `protobuf:"bytes,7,opt,name=recipe,proto3" json:"recipe,omitempty"`
+	// One sentence for a person; at most 512 bytes.
+	Detail        string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -920,6 +925,27 @@ func (x *Dropped) GetAt() *timestamppb.Timestamp {
 		return x.At
 	}
 	return nil
+}
+
+func (x *Dropped) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+func (x *Dropped) GetRecipe() string {
+	if x != nil {
+		return x.Recipe
+	}
+	return ""
+}
+
+func (x *Dropped) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
 }
 
 // The answer to one frame. A frame whose header breaks a rule is answered UNDETERMINED with reason INVALID and is never
@@ -1192,13 +1218,16 @@ const file_assay_v1_inspection_proto_rawDesc = "" +
 	"\averdict\x18\x02 \x01(\x0e2\x11.assay.v1.VerdictR\averdict\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12*\n" +
 	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1c\n" +
-	"\tsimulated\x18\x05 \x01(\bR\tsimulated\"\xa3\x01\n" +
+	"\tsimulated\x18\x05 \x01(\bR\tsimulated\"\xeb\x01\n" +
 	"\aDropped\x12\x1b\n" +
 	"\tfirst_seq\x18\x01 \x01(\x04R\bfirstSeq\x12\x19\n" +
 	"\blast_seq\x18\x02 \x01(\x04R\alastSeq\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1c\n" +
 	"\tsimulated\x18\x04 \x01(\bR\tsimulated\x12*\n" +
-	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xff\x01\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06serial\x18\x06 \x01(\tR\x06serial\x12\x16\n" +
+	"\x06recipe\x18\a \x01(\tR\x06recipe\x12\x16\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\"\xff\x01\n" +
 	"\x06Answer\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1b\n" +
 	"\tresult_id\x18\x02 \x01(\tR\bresultId\x12+\n" +
