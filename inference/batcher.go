@@ -123,7 +123,7 @@ func (b *Batcher) Do(ctx context.Context, session Session, order Order, task Tas
 			return ctx.Err()
 		case <-late:
 			now := time.Now()
-			err, again := b.expire(it, now)
+			again, err := b.expire(it, now)
 			if err != nil {
 				task.Release()
 				return err
@@ -219,17 +219,17 @@ func (b *Batcher) withdraw(it *item) bool {
 
 // expire takes an item that is too late out of the queue and returns what its caller is told. Without an error it returns
 // when to ask again: run times may have changed since the last time; zero where a worker has it.
-func (b *Batcher) expire(it *item, now time.Time) (err error, again time.Time) { //nolint:revive,staticcheck // the error decides
+func (b *Batcher) expire(it *item, now time.Time) (again time.Time, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.queue.Expire(&it.waits, now) {
 		b.metrics.depth.Dec()
-		return b.tooLate(it, now), again
+		return again, b.tooLate(it, now)
 	}
 	if b.queue.Waits(&it.waits) {
 		again, _ = b.queue.LastStart(&it.waits, now)
 	}
-	return nil, again
+	return again, nil
 }
 
 // pick takes a worker's next batch out of the queue. Where there is one but it may still grow, it returns how long to wait;

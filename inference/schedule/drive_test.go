@@ -208,7 +208,7 @@ func (m *machine) check(e *event) error {
 	}
 	switch {
 	case fates != 1:
-		return fmt.Errorf("refused %v, dropped %t, run %d times: want one of them", e.refused, e.dropped, len(e.ends))
+		return fmt.Errorf("refused %t, dropped %t, run %d times: want one of them", e.refused != nil, e.dropped, len(e.ends))
 	case errors.Is(e.refused, inspection.ErrDeadline) && (e.budget == 0 || alone <= e.budget):
 		return fmt.Errorf("refused with %v to go, and alone it takes %v", e.budget, alone)
 	case e.dropped && (e.budget == 0 || e.gone+alone <= e.at+e.budget):
@@ -277,5 +277,45 @@ func TestClassesShareTheTimeThatTheyTook(t *testing.T) {
 	}
 	if got := took[inspection.ClassBackground]; got > 2900*ms/64+100*ms {
 		t.Errorf("background had %v while the line had %v: want a sixty-fourth, and one batch at most beyond", got, took[inspection.ClassLine])
+	}
+}
+
+// A batch waits to be filled only where a larger one is worth it, and while its first can bear that.
+func TestABatchWaitsOnlyWhereThatPays(t *testing.T) {
+	friendly := schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 10 * ms}, {Size: 4, Expected: 13 * ms, P99: 13 * ms}}
+	for _, c := range []struct {
+		name  string
+		curve schedule.Curve
+		left  time.Duration // until the deadline; 0: none
+		wait  time.Duration
+	}{
+		{"no deadline", friendly, 0, 5 * ms},
+		{"enough time", friendly, 100 * ms, 5 * ms},
+		{"time for a part of it", friendly, 20 * ms, 2 * ms},
+		{"no time", friendly, 15 * ms, 0},
+		{"a batch gains nothing", schedule.Proportional([]int{1, 4}), 0, 0},
+	} {
+		q, err := schedule.New[int, *event](schedule.Config{Executors: 1, Depth: 10, MaxDelay: 5 * ms}, epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.SetCurve(0, c.curve, epoch); err != nil {
+			t.Fatal(err)
+		}
+		s := &sample{Arrival: epoch}
+		if c.left > 0 {
+			s.Deadline = epoch.Add(c.left)
+		}
+		if err := q.Add(s, epoch); err != nil {
+			t.Fatal(err)
+		}
+		d := q.Next(0, epoch)
+		if d.Wait != c.wait || (len(d.Batch) == 0) != (c.wait > 0) {
+			t.Errorf("%s: got a batch of %d after %v, want it after %v", c.name, len(d.Batch), d.Wait, c.wait)
+		}
+		q.Close()
+		if d := q.Next(0, epoch); c.wait > 0 && len(d.Batch) != 1 {
+			t.Errorf("%s: after Close it still waits", c.name)
+		}
 	}
 }
