@@ -32,7 +32,8 @@ func (a *app) benchCommand() *cobra.Command {
 			"With --sweep the highest rate is found first, then shares of it are sent by Poisson timetables, --seconds each, and\n" +
 			"shown as latency against load; --plot writes that as a page that needs nothing but itself.\n\n" +
 			"Exit status: 0 every frame was judged by the model and recorded, 3 not so, 1 an error, 2 wrong usage.",
-		Args: args(0, 1, "at most one"),
+		Example: "  assay bench --recipe my-product --streams 4 --seconds 30 my-pictures/\n  assay bench --recipe demo-board --boards 64 --sweep 0.1,0.5,0.8,0.9 --plot latency.html",
+		Args:    args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if streams < 1 || seconds <= 0 || src.rate < 0 {
 				return fmt.Errorf("%w: --streams must be at least 1, --seconds above 0, --rate not negative", errUsage)

@@ -14,7 +14,11 @@ import (
 
 	"github.com/assay-vision/assay/camera"
 	"github.com/assay-vision/assay/inspection"
+	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
+
+// connectWait is how long a command waits for a node that takes its frames.
+const connectWait = 10 * time.Second
 
 // cameraFlags say who the command line is when it acts as a camera.
 type cameraFlags struct {
@@ -60,13 +64,58 @@ func (a *app) open(ctx context.Context, flags cameraFlags, tune func(*camera.Str
 	if err != nil {
 		return nil, err
 	}
-	first, cancel := context.WithTimeout(ctx, 10*time.Second)
+	first, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
-	if err := s.Connect(first); err != nil {
+	waiting := time.AfterFunc(time.Second, func() {
+		fmt.Fprintf(os.Stderr, "assay: waiting for a node that takes frames at %s, %v at most\n", strings.Join(cfg.Addrs, ", "), connectWait)
+	})
+	err = s.Connect(first)
+	waiting.Stop()
+	why := notReady(ctx, cfg.Addrs, cfg.Recipe)
+	switch {
+	case errors.Is(why, inspection.ErrUnknownRecipe), err != nil && why != nil:
+		_ = closeStream(ctx, s, 0)
+		return nil, why
+	case err != nil:
 		_ = closeStream(ctx, s, 0)
 		return nil, fmt.Errorf("no node takes frames at %s: start one with 'assayd', or name another with --addr: %w", strings.Join(cfg.Addrs, ", "), err)
 	}
 	return s, nil
+}
+
+// notReady asks the nodes why none of them judges a recipe's frames. It returns nil where one does, or none answers.
+func notReady(ctx context.Context, addrs []string, recipe string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	var why error
+	for _, addr := range addrs {
+		conn, err := (&app{addr: addr}).dial()
+		if err != nil {
+			continue
+		}
+		resp, err := assayv1.NewRecipeServiceClient(conn).ListRecipes(ctx, &assayv1.ListRecipesRequest{})
+		_ = conn.Close()
+		if err != nil {
+			continue
+		}
+		var names []string
+		for _, r := range resp.GetRecipes() {
+			names = append(names, r.GetRef().GetName())
+			if r.GetRef().GetName() != recipe {
+				continue
+			}
+			if r.GetReady() {
+				return nil
+			}
+			if why == nil || errors.Is(why, inspection.ErrUnknownRecipe) {
+				why = fmt.Errorf("the node at %s is up, but recipe %s is %w: %s: see 'assay --addr %s recipes'", addr, recipe, inspection.ErrNotReady, r.GetMessage(), addr)
+			}
+		}
+		if why == nil && recipe != "" && !slices.Contains(names, recipe) {
+			why = fmt.Errorf("%w: the node at %s is up and does not have %q; it has: %s: see 'assay --addr %s recipes'", inspection.ErrUnknownRecipe, addr, recipe, dash(strings.Join(names, ", ")), addr)
+		}
+	}
+	return why
 }
 
 // closeStream ends a stream, waiting at most so long for what is not recorded yet.
@@ -84,6 +133,7 @@ type tally struct {
 	FellBack   int            `json:"fell_back"`
 	Unrecorded int            `json:"not_recorded"`
 	Dropped    int            `json:"dropped"`
+	Gaps       int            `json:"dropped_and_recorded"`
 	Repeated   int            `json:"answered_from_record"`
 	Seconds    float64        `json:"seconds"`
 	P50        float64        `json:"p50_ms"`
@@ -92,15 +142,20 @@ type tally struct {
 
 	start     time.Time
 	latencies []time.Duration
+	unjudged  map[string]int // frames that no model judged, by why
 }
 
-func newTally() *tally { return &tally{ByVerdict: map[string]int{}, start: time.Now()} }
+func newTally() *tally {
+	return &tally{ByVerdict: map[string]int{}, unjudged: map[string]int{}, start: time.Now()}
+}
 
 func (t *tally) add(o camera.Outcome) {
 	t.Frames++
 	t.ByVerdict[o.Verdict.String()]++
-	if o.Answer != nil && o.Answer.Judgement.Source == inspection.SourceModel {
+	if byModel(o) {
 		t.Judged++
+	} else {
+		t.unjudged[told(false, nil, string(o.Reason), outcomeWhy(o))]++
 	}
 	for _, c := range []struct {
 		is bool
@@ -113,6 +168,17 @@ func (t *tally) add(o camera.Outcome) {
 	if !o.Dropped {
 		t.latencies = append(t.latencies, o.Latency)
 	}
+}
+
+// byModel reports whether a model judged the frame, in time or not.
+func byModel(o camera.Outcome) bool {
+	return o.Answer != nil && o.Answer.Judgement.Source == inspection.SourceModel
+}
+
+// gapsRecorded notes that a node has a row for each dropped frame.
+func (t *tally) gapsRecorded() {
+	t.Gaps = t.Dropped
+	t.Unrecorded -= t.Dropped
 }
 
 // finish computes the figures that need all outcomes.
@@ -143,7 +209,7 @@ func (t *tally) String() string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{t.FellBack, "decided by the camera's own fallback"}, {t.Repeated, "answered from the record"}, {t.Dropped, "dropped"}, {t.Unrecorded, "NOT RECORDED"}} {
+	}{{t.FellBack, "decided by the camera's own fallback"}, {t.Repeated, "answered from the record"}, {t.Dropped - t.Gaps, "dropped"}, {t.Gaps, "dropped, recorded as gaps"}, {t.Unrecorded, "NOT RECORDED"}} {
 		if c.n > 0 {
 			s += fmt.Sprintf("; %d %s", c.n, c.what)
 		}
@@ -164,9 +230,13 @@ func (t *tally) verdict() error {
 
 // calledList writes called defects in short: "2 open, 1 short".
 func calledList(defects []inspection.Defect) string {
+	return countNames(classes(defects))
+}
+
+func classes(defects []inspection.Defect) []string {
 	names := make([]string, len(defects))
 	for i, d := range defects {
 		names[i] = d.Class
 	}
-	return countNames(names)
+	return names
 }

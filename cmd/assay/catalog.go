@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,9 +12,11 @@ import (
 
 func (a *app) modelsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "models [name[@version]]",
-		Short: "Show the node's models and where each stands, or one with its manifest",
-		Args:  args(0, 1, "at most one"),
+		Use:     "models [name[@version]]",
+		Short:   "Show the node's models and where each stands, or one with its manifest",
+		Long:    "Show the node's models and where each stands, or one with its manifest.\n\n" + asksOnly,
+		Example: "  assay models\n  assay models pcb-pair@1",
+		Args:    args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := a.dial()
 			if err != nil {
@@ -59,28 +61,60 @@ func (a *app) modelsCommand() *cobra.Command {
 }
 
 func (a *app) modelTable(models []*assayv1.Model) error {
-	return a.table("MODEL\tACTIVE\tSTATE\tTASK\tRUNS ON\tINPUT\tBATCHES\tDIGEST\tMESSAGE", func(w io.Writer) {
-		for _, m := range models {
-			var inputs []string
-			for _, in := range m.GetInputs() {
-				inputs = append(inputs, fmt.Sprintf("%dx%dx%d %s", in.GetWidth(), in.GetHeight(), in.GetChannels(), in.GetType()))
-			}
-			active := "-"
-			if m.GetActive() {
-				active = "yes"
-			}
-			batches := strings.Trim(fmt.Sprint(m.GetBatchSizes()), "[]")
-			fmt.Fprintf(w, "%s@%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.12s\t%s\n", m.GetRef().GetName(), m.GetRef().GetVersion(), active,
-				strings.ToLower(trimEnum(m.GetState().String(), "MODEL_STATE_")), m.GetTask(), dash(m.GetProvider()), strings.Join(inputs, ", "), batches, m.GetRef().GetDigest(), dash(m.GetMessage()))
+	var rows [][]string
+	said := messages{}
+	for _, m := range models {
+		var inputs []string
+		for _, in := range m.GetInputs() {
+			inputs = append(inputs, fmt.Sprintf("%dx%dx%d %s", in.GetWidth(), in.GetHeight(), in.GetChannels(), in.GetType()))
 		}
-	})
+		active := "-"
+		if m.GetActive() {
+			active = "yes"
+		}
+		name := m.GetRef().GetName() + "@" + m.GetRef().GetVersion()
+		rows = append(rows, []string{name, active, strings.ToLower(trimEnum(m.GetState().String(), "MODEL_STATE_")), m.GetTask(), dash(m.GetProvider()),
+			fmt.Sprintf("%.12s", m.GetRef().GetDigest()), strings.Trim(fmt.Sprint(m.GetBatchSizes()), "[]"), strings.Join(inputs, ", ")})
+		said.add(name, m.GetMessage())
+	}
+	err := a.printGrid([]column{{name: "MODEL", width: 32}, {name: "ACTIVE"}, {name: "STATE"}, {name: "TASK", drop: 1}, {name: "RUNS ON"},
+		{name: "DIGEST", drop: 2}, {name: "BATCHES", drop: 3}, {name: "INPUT"}}, rows)
+	return errors.Join(err, a.printMessages(said))
+}
+
+// messages are what is to be said of a table's rows, each on lines of its own below it.
+type messages [][2]string
+
+func (m *messages) add(name, text string) {
+	if text != "" {
+		*m = append(*m, [2]string{name, text})
+	}
+}
+
+func (a *app) printMessages(m messages) error {
+	var b strings.Builder
+	for i, said := range m {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		lines := strings.Split(strings.TrimSpace(said[1]), "\n")
+		fmt.Fprintf(&b, "%s: %s\n", plain(said[0]), plain(lines[0]))
+		for _, l := range lines[1:] {
+			fmt.Fprintf(&b, "    %s\n", plain(strings.TrimSpace(l)))
+		}
+	}
+	_, err := fmt.Fprint(a.out, b.String())
+	return err
 }
 
 func (a *app) recipesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "recipes [name]",
 		Short: "Show the node's recipes at their current revision, or one with its text",
-		Args:  args(0, 1, "at most one"),
+		Long: "Show the node's recipes at their current revision, or one with its text. What is wrong with a recipe, or with a newer\n" +
+			"file of it that was not taken, stands below the table.\n\n" + asksOnly,
+		Example: "  assay recipes\n  assay recipes my-product",
+		Args:    args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			conn, err := a.dial()
 			if err != nil {
@@ -126,14 +160,19 @@ func (a *app) recipesCommand() *cobra.Command {
 }
 
 func (a *app) recipeTable(recipes []*assayv1.Recipe) error {
-	return a.table("RECIPE\tREVISION\tREADY\tMODEL\tBUDGET\tFALLBACK\tREFERENCES\tDIGEST\tMESSAGE", func(w io.Writer) {
-		for _, r := range recipes {
-			ready := "no"
-			if r.GetReady() {
-				ready = "yes"
-			}
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s -> %s\t%v\t%s\t%d\t%.12s\t%s\n", r.GetRef().GetName(), r.GetRef().GetRevision(), ready, r.GetModelSelector(), dash(r.GetModel().GetVersion()),
-				r.GetBudget().AsDuration(), verdictName(r.GetFallback()), len(r.GetReferences()), r.GetRef().GetDigest(), dash(r.GetMessage()))
+	var rows [][]string
+	said := messages{}
+	for _, r := range recipes {
+		ready := "no"
+		if r.GetReady() {
+			ready = "yes"
 		}
-	})
+		name := r.GetRef().GetName()
+		rows = append(rows, []string{name, fmt.Sprint(r.GetRef().GetRevision()), ready, r.GetBudget().AsDuration().String(), verdictName(r.GetFallback()),
+			fmt.Sprint(len(r.GetReferences())), fmt.Sprintf("%.12s", r.GetRef().GetDigest()), r.GetModelSelector() + " -> " + dash(r.GetModel().GetVersion())})
+		said.add(name, r.GetMessage())
+	}
+	err := a.printGrid([]column{{name: "RECIPE", width: 32}, {name: "REVISION", drop: 1}, {name: "READY"}, {name: "BUDGET"}, {name: "FALLBACK"},
+		{name: "REFERENCES", drop: 2}, {name: "DIGEST", drop: 3}, {name: "MODEL"}}, rows)
+	return errors.Join(err, a.printMessages(said))
 }

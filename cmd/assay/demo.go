@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -46,7 +45,8 @@ func (a *app) demoCommand() *cobra.Command {
 			"defects, and show each verdict and how much of the truth was found. Then say where to look next, and keep the node\n" +
 			"up until Ctrl-C, or for --stay seconds (DEMO_SECONDS); where there is no terminal it ends at once.\n\n" +
 			"Exit status: 0 all frames judged and at least 80 % of the defects found, 3 not so, 1 an error.",
-		Args: args(0, 0, "none"),
+		Example: "  assay demo --stay 600\n  assay demo --dir my-demo --boards 20",
+		Args:    args(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if text := os.Getenv("DEMO_SECONDS"); text != "" && !cmd.Flags().Changed("stay") {
 				seconds, err := strconv.ParseFloat(text, 64)
@@ -54,6 +54,12 @@ func (a *app) demoCommand() *cobra.Command {
 					return fmt.Errorf("%w: DEMO_SECONDS=%q: give a number of seconds", errUsage, text)
 				}
 				stay = seconds
+			}
+			if a.json {
+				return fmt.Errorf("%w: demo has no --json: use 'assay stream --json' and 'assay results --json' against a node", errUsage)
+			}
+			if stay < 0 && !term.IsTerminal(int(os.Stdout.Fd())) {
+				stay = 0
 			}
 			return a.demo(cmd.Context(), dir, boards, stay)
 		},
@@ -65,7 +71,8 @@ func (a *app) demoCommand() *cobra.Command {
 }
 
 func (a *app) demo(ctx context.Context, dir string, boards int, stay float64) error {
-	if dir == "" {
+	kept := dir != ""
+	if !kept {
 		temp, err := os.MkdirTemp("", "assay-demo-")
 		if err != nil {
 			return fmt.Errorf("make the demo's folder: %w", err)
@@ -95,6 +102,10 @@ func (a *app) demo(ctx context.Context, dir string, boards int, stay float64) er
 	verdict, err := a.demoStream(ctx, source)
 	if err != nil {
 		return err
+	}
+	if stay == 0 {
+		a.afterwards(dir, kept)
+		return verdict
 	}
 	a.whereNext(node, dir)
 	wait(ctx, stay)
@@ -210,7 +221,7 @@ func (a *app) demoStream(ctx context.Context, source *synthetic.Source) (notWell
 	sum := newTally()
 	var truths []eval.Truth
 	var found []eval.Detection
-	rows := make([]string, source.Len())
+	rows := make([][]string, source.Len())
 	bar := progress(source.Len(), "boards")
 	err = s.Run(ctx, source, func(_ camera.Shot, o camera.Outcome) error {
 		_ = bar.Add(1)
@@ -230,7 +241,7 @@ func (a *app) demoStream(ctx context.Context, source *synthetic.Source) (notWell
 				found = append(found, eval.Detection{Image: image, Class: d.Class, Score: d.Score, Box: d.Box, Called: true})
 			}
 		}
-		rows[image] = strings.Join([]string{o.Frame.Serial, o.Verdict.String(), milliseconds(o.Latency), called, countNames(names)}, "\t")
+		rows[image] = []string{o.Frame.Serial, o.Verdict.String(), milliseconds(o.Latency), called, countNames(names)}
 		return nil
 	})
 	_ = bar.Finish()
@@ -238,11 +249,8 @@ func (a *app) demoStream(ctx context.Context, source *synthetic.Source) (notWell
 		return nil, err
 	}
 	sum.finish()
-	if err := a.table("SERIAL\tVERDICT\tMS\tDEFECTS CALLED\tTRUTH", func(w io.Writer) {
-		for _, r := range rows {
-			fmt.Fprintln(w, r)
-		}
-	}); err != nil {
+	cols := []column{{name: "SERIAL"}, {name: "VERDICT"}, {name: "MS"}, {name: "DEFECTS CALLED", width: 40}, {name: "TRUTH"}}
+	if err := a.printGrid(cols, rows); err != nil {
 		return nil, err
 	}
 	report, err := eval.Evaluate(synthetic.Classes(), truths, found, demoIoU)
@@ -257,29 +265,59 @@ func (a *app) demoStream(ctx context.Context, source *synthetic.Source) (notWell
 	return sum.verdict(), nil
 }
 
-func (a *app) whereNext(n *childNode, dir string) {
-	self := filepath.Join(filepath.Dir(n.cmd.Path), "assay")
+// self is how the user may call this program.
+func self() string {
+	program, err := os.Executable()
+	if err != nil {
+		return "assay"
+	}
 	if cwd, err := os.Getwd(); err == nil {
-		if rel, err := filepath.Rel(cwd, self); err == nil {
-			self = rel
+		if rel, err := filepath.Rel(cwd, program); err == nil && !strings.HasPrefix(rel, "..") {
+			return rel
 		}
 	}
-	fmt.Fprintf(a.out, `
-Where to look next, while the node is up:
-  %[1]s --addr %[2]s results --verdict FAIL     what was recorded; 'results ID' shows one with its evidence
-  %[1]s --addr %[2]s status                     how the node is
-  curl http://%[3]s/metrics                             its counters and timings
-  %[4]s/recipes/demo-board.yaml                the recipe: edit it, and a new revision comes into force
-Your own camera and your own model: README.md.
-`, self, n.grpc, n.http, dir)
+	return program
 }
 
-// wait keeps the node up: for so many seconds, or, when that is negative, until Ctrl-C where there is a terminal.
+// whereNext says what can be looked at while the node is up.
+func (a *app) whereNext(n *childNode, dir string) {
+	node := self() + " --addr " + n.grpc
+	a.next("Where to look next, while the node is up:", messages{
+		{node + " results --verdict FAIL", "what was recorded; 'results ID' shows one with its evidence"},
+		{node + " status", "how the node is"},
+		{"curl http://" + n.http + "/metrics", "its counters and timings"},
+		{filepath.Join(dir, "recipes", "demo-board.yaml"), "the recipe: edit it, and a new revision comes into force"},
+	})
+}
+
+// afterwards says what can be done once the node has ended.
+func (a *app) afterwards(dir string, kept bool) {
+	next := messages{{self() + " demo --stay 600", "the same, and the node stays up for ten minutes to be looked at"}}
+	if kept {
+		node := filepath.Join(filepath.Dir(self()), "assayd")
+		if !strings.Contains(node, string(filepath.Separator)) {
+			node = "." + string(filepath.Separator) + node
+		}
+		next = append(next, [2]string{fmt.Sprintf("%s --set node.data_dir=%s --set recipes.dir=%s", node, filepath.Join(dir, "data"), filepath.Join(dir, "recipes")),
+			"a node with the demo's recipe and what was recorded"})
+	} else {
+		next = append(next, [2]string{self() + " demo --dir my-demo", "keeps the node's recipe and data in my-demo"})
+	}
+	a.next("The node has done its work and ends now. Where to look next:", next)
+}
+
+// next prints commands, each with what it gives on a line of its own.
+func (a *app) next(title string, commands messages) {
+	fmt.Fprintf(a.out, "\n%s\n", title)
+	for _, c := range commands {
+		fmt.Fprintf(a.out, "  %s\n      %s\n", c[0], c[1])
+	}
+	fmt.Fprintln(a.out, "Your own camera and your own model: README.md.")
+}
+
+// wait keeps the node up: for so many seconds, or, when that is negative, until Ctrl-C.
 func wait(ctx context.Context, seconds float64) {
 	if seconds < 0 {
-		if !term.IsTerminal(int(os.Stdout.Fd())) {
-			return
-		}
 		fmt.Println("Ctrl-C ends the demo.")
 		<-ctx.Done()
 		return

@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,10 +33,20 @@ func (a *app) evalCommand() *cobra.Command {
 			"at the recipe's own thresholds. File names are relative to the set's folder; an image may name its template in\n" +
 			"\"reference\". The recipe must keep candidates down to --report-at (its report_at).\n\n" +
 			"Exit status: 0 every picture was judged by the model, 3 not so, 1 an error, 2 wrong usage.",
-		Args: args(1, 1, "the set's JSON file"),
+		Example: "  assay eval --recipe my-product --iou 0.5 my-set/annotations.json\n  assay eval --recipe my-product --report-at 0.05 --json my-set/annotations.json",
+		Args:    args(1, 1, "the set's JSON file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cam.recipe == "" {
 				return fmt.Errorf("%w: --recipe is required", errUsage)
+			}
+			if !(iou > 0 && iou < 1) {
+				return fmt.Errorf("%w: --iou %g: give an overlap above 0 and below 1", errUsage, iou)
+			}
+			if !(reportAt >= 0 && reportAt <= 1) {
+				return fmt.Errorf("%w: --report-at %g: give a score from 0 to 1", errUsage, reportAt)
+			}
+			if wait <= 0 {
+				return fmt.Errorf("%w: --wait %v: give a time above 0", errUsage, wait)
 			}
 			set, err := eval.ReadCOCO(args[0])
 			if err != nil {
@@ -46,7 +58,11 @@ func (a *app) evalCommand() *cobra.Command {
 			}
 			defer conn.Close()
 			ctx := cmd.Context()
-			if err := a.checkFloor(ctx, conn, cam.recipe, reportAt); err != nil {
+			model, err := a.checkFloor(ctx, conn, cam.recipe, reportAt)
+			if err != nil {
+				return err
+			}
+			if err := a.checkClasses(ctx, conn, model, set); err != nil {
 				return err
 			}
 			s, err := a.open(ctx, cam, nil)
@@ -73,20 +89,39 @@ func (a *app) evalCommand() *cobra.Command {
 	return cmd
 }
 
-// checkFloor refuses a recipe that keeps fewer candidates than the figure needs: its AP would be cut short.
-func (a *app) checkFloor(ctx context.Context, conn *grpc.ClientConn, recipe string, reportAt float64) error {
+// checkFloor refuses a recipe that keeps fewer candidates than the figure needs: its AP would be cut short. It returns the
+// recipe's model.
+func (a *app) checkFloor(ctx context.Context, conn *grpc.ClientConn, recipe string, reportAt float64) (*assayv1.ModelRef, error) {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	resp, err := assayv1.NewRecipeServiceClient(conn).GetRecipe(ctx, &assayv1.GetRecipeRequest{Name: recipe})
 	if err != nil {
-		return a.explain("get recipe "+recipe, err)
+		return nil, a.explain("get recipe "+recipe, err)
 	}
 	r := resp.GetRecipe()
 	if !r.GetReady() {
-		return fmt.Errorf("recipe %s is not ready: %s", recipe, r.GetMessage())
+		return nil, fmt.Errorf("recipe %s is not ready: %s", recipe, r.GetMessage())
 	}
 	if r.GetReportAt() > reportAt+1e-9 {
-		return fmt.Errorf("recipe %s keeps candidates from %g on, and average precision is to count them from %g: lower the recipe's report_at, or raise --report-at", recipe, r.GetReportAt(), reportAt)
+		return nil, fmt.Errorf("recipe %s keeps candidates from %g on, and average precision is to count them from %g: lower the recipe's report_at, or raise --report-at", recipe, r.GetReportAt(), reportAt)
+	}
+	return r.GetModel(), nil
+}
+
+// checkClasses refuses a set that was annotated with other classes than the model calls, before a picture is sent.
+func (a *app) checkClasses(ctx context.Context, conn *grpc.ClientConn, model *assayv1.ModelRef, set eval.Set) error {
+	ctx, cancel := call(ctx)
+	defer cancel()
+	resp, err := assayv1.NewModelServiceClient(conn).GetModel(ctx, &assayv1.GetModelRequest{Name: model.GetName(), Version: model.GetVersion()})
+	if err != nil {
+		return a.explain("get model "+model.GetName(), err)
+	}
+	labels := resp.GetModel().GetLabels()
+	for _, class := range set.Classes {
+		if len(labels) > 0 && !slices.Contains(labels, class) {
+			return fmt.Errorf("the set has class %q, which model %s@%s does not call (it calls: %s): name the set's categories as the model's labels",
+				class, model.GetName(), model.GetVersion(), strings.Join(labels, ", "))
+		}
 	}
 	return nil
 }
@@ -133,23 +168,14 @@ func (a *app) sendSet(ctx context.Context, s *camera.Stream, set eval.Set, dir s
 		}
 		sent[o.Frame.Key.Seq] = image
 		if o.Answer == nil || o.Answer.Judgement.Source != inspection.SourceModel {
-			fmt.Fprintf(os.Stderr, "assay: %s was not judged by the model: %s %s\n", shot.Name, o.Verdict, outcomeDetail(o))
+			_ = bar.Clear()
+			fmt.Fprintf(os.Stderr, "assay: %s was not judged by the model: %s %s\n", plain(shot.Name), o.Verdict, told(false, nil, string(o.Reason), outcomeWhy(o)))
 		}
 		return nil
 	})
 	_ = bar.Finish()
 	sum.finish()
 	return sent, sum, err
-}
-
-func outcomeDetail(o camera.Outcome) string {
-	switch {
-	case o.Err != nil:
-		return o.Err.Error()
-	case o.Answer != nil:
-		return string(o.Answer.Judgement.Reason) + " " + o.Answer.Judgement.Detail
-	}
-	return string(o.Reason)
 }
 
 // readDetections reads the session's results and returns every candidate of the first model judgement of each.

@@ -86,7 +86,14 @@ func (a *app) resultsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "results [id]",
 		Short: "Show recorded results: the newest, one by its id, or new ones as they come (--watch)",
-		Args:  args(0, 1, "at most one"),
+		Long: "Show recorded results: the newest, one by its id, or new ones as they come (--watch). Simulated frames are left out\n" +
+			"unless --simulated says otherwise.\n\n" +
+			"With --json each result is a line; where --limit left some out, the last line is {\"next_cursor\": \"...\"}: give it to\n" +
+			"--cursor, with the same filter, for the page after. Lines of --watch are {\"result\": ..., \"cursor\": \"...\"}: keep the\n" +
+			"last cursor, and a watch that gives it to --cursor goes on there; --cursor 0 begins with the first result.\n\n" +
+			asksOnly,
+		Example: "  assay results --verdict FAIL,REVIEW --since 2h\n  assay results 208f21b5ff2d93c47320dc96cf64a647\n  assay results --lot LOT-7 --all --json\n  assay results --watch --json --cursor 0",
+		Args:    args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 {
 				return fmt.Errorf("%w: --limit %d: give at least 1, or --all", errUsage, limit)
@@ -119,7 +126,14 @@ func (a *app) resultsCommand() *cobra.Command {
 	return cmd
 }
 
-const resultHeader = "RECEIVED\tSERIAL\tVERDICT\tREASON\tDEFECTS\tINFER MS\tLINE/STATION/CAMERA\tIMAGE\tID"
+// receivedFormat is how tables show a time.
+const receivedFormat = "01-02 15:04:05.000"
+
+// resultColumns are what resultRow fills.
+func resultColumns() []column {
+	return []column{{name: "ID", width: 32}, {name: "SERIAL", width: 20}, {name: "VERDICT", width: 12}, {name: "RECEIVED", width: len(receivedFormat), drop: 1},
+		{name: "INFER MS", width: 8, drop: 3}, {name: "LINE/STATION/CAMERA", width: 24, drop: 4}, {name: "IMAGE", width: 7, drop: 2}, {name: whyColumn, width: lastColumn}}
+}
 
 func (a *app) listResults(ctx context.Context, client assayv1.ResultServiceClient, req *assayv1.ListResultsRequest, limit int, all bool) error {
 	var rows []*assayv1.Result
@@ -145,17 +159,20 @@ func (a *app) listResults(ctx context.Context, client assayv1.ResultServiceClien
 				return err
 			}
 		}
-		return nil
+		if req.Cursor == "" {
+			return nil
+		}
+		return a.printJSON(map[string]string{"next_cursor": req.Cursor})
 	}
 	if len(rows) == 0 {
 		fmt.Fprintln(a.out, "No result matches. Simulated ones are shown with --simulated include.")
 		return nil
 	}
-	if err := a.table(resultHeader, func(w io.Writer) {
-		for _, r := range rows {
-			fmt.Fprintln(w, resultRow(r))
-		}
-	}); err != nil {
+	cells := make([][]string, len(rows))
+	for i, r := range rows {
+		cells[i] = resultRow(r)
+	}
+	if err := a.printGrid(resultColumns(), cells); err != nil {
 		return err
 	}
 	if req.Cursor != "" {
@@ -169,8 +186,11 @@ func (a *app) watchResults(ctx context.Context, client assayv1.ResultServiceClie
 	if err != nil {
 		return a.explain("watch results", err)
 	}
+	rows := a.newGrid(resultColumns()...)
 	if !a.json {
-		fmt.Fprintln(a.out, strings.ReplaceAll(resultHeader, "\t", "  "))
+		if err := rows.header(); err != nil {
+			return err
+		}
 	}
 	for {
 		resp, err := stream.Recv()
@@ -183,7 +203,7 @@ func (a *app) watchResults(ctx context.Context, client assayv1.ResultServiceClie
 		if a.json {
 			err = a.printProto(resp)
 		} else {
-			_, err = fmt.Fprintln(a.out, strings.ReplaceAll(resultRow(resp.GetResult()), "\t", "  "))
+			err = rows.row(resultRow(resp.GetResult())...)
 		}
 		if err != nil {
 			return err
@@ -191,14 +211,25 @@ func (a *app) watchResults(ctx context.Context, client assayv1.ResultServiceClie
 	}
 }
 
-func resultRow(r *assayv1.Result) string {
+func resultRow(r *assayv1.Result) []string {
 	j := deciding(r)
 	key := r.GetKey()
-	return strings.Join([]string{
-		r.GetReceived().AsTime().Local().Format("01-02 15:04:05.000"), dash(r.GetFrame().GetSerial()), verdictName(r.GetEffective().GetVerdict()), dash(r.GetEffective().GetReason()),
-		defectList(j.GetDefects()), milliseconds(j.GetTimings().GetComputeInfer().AsDuration()),
-		key.GetLine() + "/" + key.GetStation() + "/" + key.GetCamera(), imageState(r.GetImage().GetState()), r.GetId(),
-	}, "\t")
+	infer := "-"
+	if t := j.GetTimings().GetComputeInfer(); t != nil {
+		infer = milliseconds(t.AsDuration())
+	}
+	return []string{
+		r.GetId(), dash(r.GetFrame().GetSerial()), verdictName(r.GetEffective().GetVerdict()), r.GetReceived().AsTime().Local().Format(receivedFormat), infer,
+		key.GetLine() + "/" + key.GetStation() + "/" + key.GetCamera(), imageWord(r.GetImage()), told(j.GetSource() == assayv1.Source_SOURCE_MODEL, calledClasses(j.GetDefects()), r.GetEffective().GetReason(), j.GetDetail()),
+	}
+}
+
+// imageWord is the state of a result's image, "-" where there never was one, as for a gap.
+func imageWord(im *assayv1.ImageInfo) string {
+	if im.GetSize() == 0 {
+		return "-"
+	}
+	return imageState(im.GetState())
 }
 
 // deciding returns the judgement that stands for the result in a table: the last one that says its effective verdict.
@@ -292,15 +323,14 @@ func (a *app) defectTable(defects []*assayv1.Defect) error {
 	})
 }
 
-// defectList writes the called defects in short.
-func defectList(defects []*assayv1.Defect) string {
+func calledClasses(defects []*assayv1.Defect) []string {
 	var names []string
 	for _, d := range defects {
 		if d.GetCalled() {
 			names = append(names, d.GetClass())
 		}
 	}
-	return countNames(names)
+	return names
 }
 
 // countNames writes names with how often each is there, in the order of their first: "2 open, 1 short".

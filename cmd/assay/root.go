@@ -33,13 +33,24 @@ type app struct {
 	addr string
 	json bool
 	out  io.Writer
+	// width is the terminal's, in characters; 0: no limit.
+	width int
 }
 
 func newRoot() *cobra.Command {
-	a := &app{out: os.Stdout}
+	a := &app{out: os.Stdout, width: terminalWidth(os.Stdout)}
 	root := &cobra.Command{
-		Use:           "assay",
-		Short:         "Stream frames into an Assay node, and see what became of them",
+		Use:   "assay",
+		Short: "Stream frames into an Assay node, and see what became of them",
+		Long: "Stream frames into an Assay node, and see what became of them.\n\n" +
+			"Exit status: 0 all is well, 1 an error, 2 wrong usage, 3 it ran to the end but not all is well (a frame without a\n" +
+			"recorded model verdict, a node that is not ready, an agreement that is too low).",
+		Example: "  assay demo --dir my-demo --stay 600                       # try it: a node, boards, verdicts, a recipe to copy\n\n" +
+			"  assayd --set recipes.dir=my-recipes &                     # 1. start a node\n" +
+			"  assay status && assay recipes                             # 2. see that it is ready\n" +
+			"  assay stream --recipe my-product my-pictures/             # 3. send pictures to it\n" +
+			"  assay results --verdict FAIL,REVIEW,UNDETERMINED          # 4. see what is not good, and why\n" +
+			"  assay results 208f21b5ff2d93c47320dc96cf64a647            # 5. one result with its evidence",
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -55,8 +66,23 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line, for scripts")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.AddCommand(a.streamCommand(), a.evalCommand(), a.benchCommand(), a.demoCommand(),
-		a.resultsCommand(), a.modelsCommand(), a.recipesCommand(), a.statusCommand())
+		a.resultsCommand(), a.modelsCommand(), a.recipesCommand(), a.statusCommand(), versionCommand())
 	return root
+}
+
+// asksOnly is the exit status of commands that only ask a node.
+const asksOnly = "Exit status: 0 the node answered, 1 an error, 2 wrong usage."
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print this program's version",
+		Args:  args(0, 0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "assay", version)
+			return err
+		},
+	}
 }
 
 // args wants between least and most arguments; what says which.
@@ -115,6 +141,9 @@ func (a *app) table(header string, rows func(w io.Writer)) error {
 	rows(w)
 	return w.Flush()
 }
+
+// silent is a bar that is not shown.
+func silent() *progressbar.ProgressBar { return progressbar.DefaultSilent(-1) }
 
 // progress shows a bar on a terminal, and nothing elsewhere. total -1: not known.
 func progress(total int, what string) *progressbar.ProgressBar {

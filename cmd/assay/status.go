@@ -17,7 +17,10 @@ func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show how the node is: ready or why not, storage and days left, frames so far",
-		Args:  args(0, 0, "none"),
+		Long: "Show how the node is: ready or why not, storage and days left, frames so far.\n\n" +
+			"Exit status: 0 it is ready, 3 it is not, 1 an error, 2 wrong usage.",
+		Example: "  assay status\n  assay --addr 10.0.0.5:7070 status --json",
+		Args:    args(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conn, err := a.dial()
 			if err != nil {

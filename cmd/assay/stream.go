@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/assay-vision/assay/camera"
 	"github.com/assay-vision/assay/camera/synthetic"
 	"github.com/assay-vision/assay/camera/video"
+	"github.com/assay-vision/assay/inspection"
 )
 
 // sourceFlags say where the pictures come from.
@@ -81,7 +84,8 @@ func (a *app) streamCommand() *cobra.Command {
 			"folder that another program writes into (--watch), a film (--video) or rendered boards (--boards). Each frame is kept\n" +
 			"and sent again, to any of the nodes, until one has it on disk.\n\n" +
 			"Exit status: 0 every frame was judged by the model and recorded, 3 not so, 1 an error, 2 wrong usage.",
-		Args: args(0, 1, "at most one"),
+		Example: "  assay stream --recipe my-product my-pictures/\n  assay stream --recipe my-product --watch /var/spool/camera --view top\n  assay stream --recipe my-product --json my-pictures/ | jq -r .detail",
+		Args:    args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			source, err := src.open(args, cam.log())
 			if err != nil {
@@ -162,9 +166,15 @@ func (s stamped) Len() int {
 // stream runs a source to its end and shows what became of each shot.
 func (a *app) stream(ctx context.Context, s *camera.Stream, src stamped, quiet bool) error {
 	bar := progress(src.Len(), "stream")
+	if !quiet && term.IsTerminal(int(os.Stdout.Fd())) {
+		bar = silent() // the rows tell how far it is
+	}
 	sum := newTally()
+	rows := a.outcomeGrid()
 	if !quiet && !a.json {
-		fmt.Fprintf(a.out, "%-24s %-13s %-16s %8s  %s\n", "SERIAL", "VERDICT", "REASON", "MS", "DEFECTS")
+		if err := rows.header(); err != nil {
+			return err
+		}
 	}
 	err := s.Run(ctx, src, func(shot camera.Shot, o camera.Outcome) error {
 		_ = bar.Add(1)
@@ -172,11 +182,15 @@ func (a *app) stream(ctx context.Context, s *camera.Stream, src stamped, quiet b
 		if quiet {
 			return nil
 		}
-		return a.printOutcome(shot, o)
+		return a.printOutcome(rows, shot, o)
 	})
 	_ = bar.Finish()
 	interrupted := errors.Is(err, context.Canceled)
-	err = errors.Join(err, closeStream(ctx, s, 10*time.Second))
+	closed := closeStream(ctx, s, 10*time.Second)
+	if closed == nil && s.Stats().Forgotten == 0 {
+		sum.gapsRecorded()
+	}
+	err = errors.Join(err, closed)
 	sum.finish()
 	if a.json {
 		if jsonErr := a.printJSON(map[string]any{"summary": sum}); jsonErr != nil {
@@ -184,6 +198,7 @@ func (a *app) stream(ctx context.Context, s *camera.Stream, src stamped, quiet b
 		}
 	} else {
 		fmt.Fprintln(a.out, sum)
+		a.printUnjudged(sum)
 	}
 	if err != nil && !interrupted {
 		return err
@@ -191,27 +206,65 @@ func (a *app) stream(ctx context.Context, s *camera.Stream, src stamped, quiet b
 	return sum.verdict()
 }
 
-func (a *app) printOutcome(shot camera.Shot, o camera.Outcome) error {
-	if a.json {
-		line := map[string]any{
-			"name": shot.Name, "seq": o.Frame.Key.Seq, "serial": o.Frame.Serial, "verdict": o.Verdict, "source": o.Source, "reason": o.Reason,
-			"latency_ms": float64(o.Latency) / 1e6, "recorded": o.Recorded, "fell_back": o.FellBack, "dropped": o.Dropped, "sends": o.Sends,
-		}
-		if o.Answer != nil {
-			line["result_id"], line["defects"], line["effective"] = o.Answer.ID, o.Answer.Judgement.Called(), o.Answer.Effect.Verdict
-		}
-		if o.Err != nil {
-			line["error"] = o.Err.Error()
-		}
-		return a.printJSON(line)
+// outcomeGrid is the table of frames as they are judged.
+func (a *app) outcomeGrid() *grid {
+	serial := 24
+	if a.width > 0 && a.width < 100 {
+		serial = 16
 	}
-	defects, reason := "-", string(o.Reason)
+	return a.newGrid(column{name: "SERIAL", width: serial}, column{name: "VERDICT", width: 12}, column{name: "MS", width: 8}, column{name: whyColumn, width: lastColumn})
+}
+
+func (a *app) printOutcome(rows *grid, shot camera.Shot, o camera.Outcome) error {
+	if a.json {
+		return a.printOutcomeJSON(shot, o)
+	}
+	var called []string
 	if o.Answer != nil {
-		defects = calledList(o.Answer.Judgement.Called())
+		called = classes(o.Answer.Judgement.Called())
+	}
+	serial := o.Frame.Serial
+	if serial == "" && o.Err != nil {
+		serial = shot.Name
+	}
+	return rows.row(dash(serial), o.Verdict.String(), milliseconds(o.Latency), told(byModel(o), called, string(o.Reason), outcomeWhy(o)))
+}
+
+func (a *app) printOutcomeJSON(shot camera.Shot, o camera.Outcome) error {
+	line := map[string]any{
+		"name": shot.Name, "seq": o.Frame.Key.Seq, "serial": o.Frame.Serial, "verdict": o.Verdict, "source": o.Source, "reason": o.Reason, "detail": outcomeWhy(o),
+		"latency_ms": float64(o.Latency) / 1e6, "recorded": o.Recorded, "fell_back": o.FellBack, "dropped": o.Dropped, "sends": o.Sends,
+	}
+	if o.Answer != nil {
+		line["result_id"], line["defects"], line["effective"] = o.Answer.ID, o.Answer.Judgement.Called(), o.Answer.Effect.Verdict
 	}
 	if o.Err != nil {
-		defects = o.Err.Error()
+		line["error"] = o.Err.Error()
 	}
-	_, err := fmt.Fprintf(a.out, "%-24s %-13s %-16s %8s  %s\n", dash(o.Frame.Serial), o.Verdict, dash(reason), milliseconds(o.Latency), defects)
-	return err
+	return a.printJSON(line)
+}
+
+// outcomeWhy is the sentence that says why a frame has its verdict; it may span lines, and is empty where a model decided
+// and there is no more to say.
+func outcomeWhy(o camera.Outcome) string {
+	switch {
+	case o.Err != nil:
+		return o.Err.Error()
+	case o.FellBack && (o.Answer == nil || o.Answer.Judgement.Source == inspection.SourceModel):
+		return "no recorded answer by the deadline: the camera's own fallback"
+	case o.Answer != nil:
+		return o.Answer.Judgement.Detail
+	}
+	return ""
+}
+
+// printUnjudged says in full why frames were not judged by the model.
+func (a *app) printUnjudged(sum *tally) {
+	const most = 5
+	for _, c := range commonest(sum.unjudged, most) {
+		fmt.Fprintf(a.out, "Not judged by the model, %d: %s\n", c.n, c.text)
+	}
+	if more := len(sum.unjudged) - most; more > 0 {
+		fmt.Fprintf(a.out, "... and for %d reasons more: 'assay results --verdict UNDETERMINED,REVIEW' lists them.\n", more)
+	}
 }
