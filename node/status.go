@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/assay-vision/assay/inference/imaging"
@@ -37,6 +38,9 @@ func (n *Node) Status(ctx context.Context) server.NodeStatus {
 	}
 	if s.Storage.Full {
 		s.Reasons = append(s.Reasons, "the data disk is full: nothing can be recorded, and frames are answered by their fallback; free some space")
+	}
+	if free, least := s.Storage.Free, n.cfg.Images.MinFree; err == nil && least > 0 && free < uint64(least) {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("no images are kept: %s free, images.min_free is %v: free space or lower it", humanize.IBytes(free), least))
 	}
 	s.Frames, s.DeadlineMisses = n.frames()
 	s.Ready = len(s.Reasons) == 0

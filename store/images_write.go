@@ -81,6 +81,7 @@ type group struct {
 	im    *Images
 	files []written
 	began time.Time // when its first file was written
+	short bool      // the last picture was given up for want of room
 	fresh []mark    // of this group
 	marks []mark    // all that wait for the database, the fresh ones after finish
 }
@@ -119,17 +120,10 @@ func (g *group) give(p Picture, to inspection.ImageState, cause string) {
 func (g *group) put(p Picture) {
 	im := g.im
 	size := int64(p.Data.Len())
-	if !im.ballast.isHeld() { // what room there is, the database needs
-		g.give(p, inspection.ImageShed, causeDisk)
+	if cause := g.noRoom(size); cause != "" {
+		g.give(p, inspection.ImageShed, cause)
 		im.lookNow()
 		return
-	}
-	if im.cfg.MinFree > 0 {
-		if free, err := diskFree(im.dir); err == nil && free-size < im.cfg.MinFree {
-			g.give(p, inspection.ImageShed, causeMinFree)
-			im.lookNow()
-			return
-		}
 	}
 	w, err := im.writeFile(p)
 	switch {
@@ -142,6 +136,27 @@ func (g *group) put(p Picture) {
 		w.picture.Data = nil
 		g.files = append(g.files, w)
 	}
+}
+
+// noRoom says why there is no room for a picture, empty where there is. The log has when that begins and ends.
+func (g *group) noRoom(size int64) (cause string) {
+	im := g.im
+	free, err := diskFree(im.dir)
+	switch {
+	case !im.ballast.isHeld(): // what room there is, the database needs
+		cause = causeDisk
+	case im.cfg.MinFree > 0 && err == nil && free-size < im.cfg.MinFree:
+		cause = causeMinFree
+	}
+	if short := cause != ""; short != g.short {
+		g.short = short
+		if short {
+			im.log.Warn("no images are kept: free space or lower images.min_free", "cause", cause, "free", free, "min_free", im.cfg.MinFree)
+		} else {
+			im.log.Info("images are kept again", "free", free, "min_free", im.cfg.MinFree)
+		}
+	}
+	return cause
 }
 
 // failed settles a picture that the disk did not take.
