@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/assay-vision/assay/inspection"
@@ -267,11 +270,12 @@ func (a *app) describeResult(r *assayv1.Result) error {
 			{"effective", strings.TrimSpace(verdictName(r.GetEffective().GetVerdict()) + " " + r.GetEffective().GetReason())},
 			{"serial", f.GetSerial()}, {"view", f.GetView()}, {"run", f.GetRunId()}, {"lot", f.GetLot()}, {"work order", f.GetWorkOrder()},
 			{"product", f.GetProduct()}, {"recipe", f.GetRecipe()},
-			{"received", r.GetReceived().AsTime().Local().Format(time.RFC3339Nano)}, {"recorded", r.GetRecorded().AsTime().Local().Format(time.RFC3339Nano)},
-			{"image", fmt.Sprintf("%s, %d bytes, sha256 %s, %s", strings.ToLower(trimEnum(im.GetFormat().String(), "IMAGE_FORMAT_")), im.GetSize(), im.GetSha256(), imageState(im.GetState()))},
+			{"captured", timeOf(f.GetCapturedAt())}, {"encoder", encoderOf(f)},
+			{"received", timeOf(r.GetReceived())}, {"recorded", timeOf(r.GetRecorded())},
+			{"image", imageOf(im)},
 		} {
 			if row[1] != "" {
-				fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+				fmt.Fprintf(w, "%s\t%s\n", row[0], plain(row[1]))
 			}
 		}
 		if r.GetIsSimulated() {
@@ -284,13 +288,15 @@ func (a *app) describeResult(r *assayv1.Result) error {
 	for i, j := range r.GetJudgements() {
 		fmt.Fprintf(a.out, "\nJudgement %d: %s by %s (%s) %s\n", i, verdictName(j.GetVerdict()), strings.ToLower(trimEnum(j.GetSource().String(), "SOURCE_")), strings.ToLower(trimEnum(j.GetRole().String(), "ROLE_")), j.GetReason())
 		if j.GetDetail() != "" {
-			fmt.Fprintf(a.out, "  %s\n", j.GetDetail())
+			for line := range strings.Lines(j.GetDetail()) {
+				fmt.Fprintf(a.out, "  %s\n", plain(strings.TrimSpace(line)))
+			}
 		}
 		fmt.Fprintf(a.out, "  model %s@%s %.12s, recipe %s revision %d %.12s, node %s\n", j.GetModel().GetName(), j.GetModel().GetVersion(), j.GetModel().GetDigest(),
 			j.GetRecipe().GetName(), j.GetRecipe().GetRevision(), j.GetRecipe().GetDigest(), j.GetNode())
-		t := j.GetTimings()
-		fmt.Fprintf(a.out, "  ms: receive %s, queue %s, decode %s, input %s, infer %s, output %s, commit %s\n", milliseconds(t.GetReceive().AsDuration()), milliseconds(t.GetQueue().AsDuration()), milliseconds(t.GetDecode().AsDuration()),
-			milliseconds(t.GetComputeInput().AsDuration()), milliseconds(t.GetComputeInfer().AsDuration()), milliseconds(t.GetComputeOutput().AsDuration()), milliseconds(t.GetCommit().AsDuration()))
+		if steps := timingsOf(j.GetTimings()); steps != "" {
+			fmt.Fprintf(a.out, "  ms: %s\n", steps)
+		}
 		if f := j.GetFacts(); f != nil {
 			fmt.Fprintf(a.out, "  picture: %dx%d px, mean %.1f, contrast %.1f, sharpness %.1f", f.GetWidth(), f.GetHeight(), f.GetMean(), f.GetContrast(), f.GetSharpness())
 			if f.GetAligned() {
@@ -315,12 +321,69 @@ func (a *app) defectTable(defects []*assayv1.Defect) error {
 	if len(defects) == 0 {
 		return nil
 	}
-	return a.table("  ID\tCLASS\tSCORE\tCALLED\tVERDICT\tCODE\tBOX (px)", func(w io.Writer) {
+	inMM := slices.ContainsFunc(defects, func(d *assayv1.Defect) bool { return d.GetBoxMm() != nil })
+	header := "  ID\tCLASS\tSCORE\tCALLED\tVERDICT\tCODE\tBOX (px)"
+	if inMM {
+		header += "\tBOX (mm)"
+	}
+	return a.table(header, func(w io.Writer) {
 		for _, d := range defects {
-			b := d.GetBox()
-			fmt.Fprintf(w, "  %d\t%s\t%.3f\t%v\t%s\t%s\t%.1f, %.1f - %.1f, %.1f\n", d.GetId(), d.GetClass(), d.GetScore(), d.GetCalled(), verdictName(d.GetVerdict()), dash(d.GetCode()), b.GetX1(), b.GetY1(), b.GetX2(), b.GetY2())
+			called, verdict := "no", "-" // what is not called asks for nothing
+			if d.GetCalled() {
+				called, verdict = "yes", verdictName(d.GetVerdict())
+			}
+			fmt.Fprintf(w, "  %d\t%s\t%.3f\t%s\t%s\t%s\t%s", d.GetId(), plain(d.GetClass()), d.GetScore(), called, verdict, plain(dash(d.GetCode())), boxOf(d.GetBox(), 1))
+			if inMM {
+				fmt.Fprintf(w, "\t%s", boxOf(d.GetBoxMm(), 3))
+			}
+			fmt.Fprintln(w)
 		}
 	})
+}
+
+func boxOf(b *assayv1.Box, digits int) string {
+	if b == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.*f, %.*f - %.*f, %.*f", digits, b.GetX1(), digits, b.GetY1(), digits, b.GetX2(), digits, b.GetY2())
+}
+
+func timeOf(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().Local().Format(time.RFC3339Nano)
+}
+
+func encoderOf(f *assayv1.FrameInfo) string {
+	if f == nil || f.Encoder == nil {
+		return ""
+	}
+	return strconv.FormatInt(f.GetEncoder(), 10)
+}
+
+func imageOf(im *assayv1.ImageInfo) string {
+	if im.GetSize() == 0 {
+		return "none came"
+	}
+	return fmt.Sprintf("%s, %d bytes, sha256 %s, %s", strings.ToLower(trimEnum(im.GetFormat().String(), "IMAGE_FORMAT_")), im.GetSize(), im.GetSha256(), imageState(im.GetState()))
+}
+
+// timingsOf lists the steps that were measured. The commit is not among them in the record: it ends after the row is written.
+func timingsOf(t *assayv1.Timings) string {
+	var steps []string
+	for _, s := range []struct {
+		name string
+		took *durationpb.Duration
+	}{
+		{"receive", t.GetReceive()}, {"queue", t.GetQueue()}, {"decode", t.GetDecode()}, {"input", t.GetComputeInput()},
+		{"infer", t.GetComputeInfer()}, {"output", t.GetComputeOutput()}, {"forward", t.GetForward()}, {"commit", t.GetCommit()},
+	} {
+		if s.took.AsDuration() > 0 {
+			steps = append(steps, s.name+" "+milliseconds(s.took.AsDuration()))
+		}
+	}
+	return strings.Join(steps, ", ")
 }
 
 func calledClasses(defects []*assayv1.Defect) []string {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
 
 func TestTablesFitTheTerminal(t *testing.T) {
@@ -77,5 +79,20 @@ func TestARowSaysWhyAFrameWasNotJudged(t *testing.T) {
 		if got := told(c.byModel, c.called, c.reason, c.detail); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
+	}
+}
+
+func TestAResultShowsNoImageForAGapAndNoVerdictForWhatIsNotCalled(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{out: &out}
+	err := a.describeResult(&assayv1.Result{Id: "x", Judgements: []*assayv1.Judgement{{
+		Detail: "two\nlines\x1b", Defects: []*assayv1.Defect{{Class: "open", Verdict: assayv1.Verdict_VERDICT_PASS, Box: &assayv1.Box{}, BoxMm: &assayv1.Box{X2: 1.5}}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, out.String(), "none came", "BOX (mm)", "1.500", "  two\n", `"lines\x1b"`)
+	if strings.Contains(out.String(), "PASS") || strings.Contains(out.String(), "ms:") {
+		t.Errorf("got a verdict of what is not called, or times that nobody measured:\n%s", out.String())
 	}
 }
