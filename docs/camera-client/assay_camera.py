@@ -213,6 +213,7 @@ def main():
     p.add_argument("--camera", default="camera-1")
     p.add_argument("--recipe", required=True)
     p.add_argument("--view", default="")
+    p.add_argument("--reference", default="", help="key of the template in the recipe")
     p.add_argument("--budget", type=float, help="seconds until the verdict must be there (the recipe's)")
     p.add_argument("--at-once", type=int, default=4, help="parts on their way at the same time (4)")
     p.add_argument("pictures", nargs="+", type=pathlib.Path, help=".jpg or .png; the file's name is the serial")
@@ -223,13 +224,16 @@ def main():
     def inspect(path):
         image, start = path.read_bytes(), time.monotonic()
         format = FORMATS.get(path.suffix.lower(), types.IMAGE_FORMAT_UNSPECIFIED)
-        decision = camera.inspect(image, format=format, budget=args.budget, serial=path.stem, view=args.view)
+        decision = camera.inspect(image, format=format, budget=args.budget, serial=path.stem, view=args.view, reference=args.reference)
         return path, decision, (time.monotonic() - start) * 1000
 
     with concurrent.futures.ThreadPoolExecutor(args.at_once) as pool:
         for path, decision, ms in pool.map(inspect, args.pictures):
             verdict = types.Verdict.Name(decision.verdict).removeprefix("VERDICT_")
-            print(json.dumps({"picture": path.name, "seq": decision.seq, "verdict": verdict, "by": decision.by, "ms": round(ms, 1)}), flush=True)
+            line = {"picture": path.name, "seq": decision.seq, "verdict": verdict, "by": decision.by, "ms": round(ms, 1)}
+            if decision.answer and decision.answer.judgement.reason:
+                line |= {"reason": decision.answer.judgement.reason, "detail": decision.answer.judgement.detail}
+            print(json.dumps(line), flush=True)
     if left := camera.close():
         sys.exit(f"{left} frames or notes are not recorded")
 
