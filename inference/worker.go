@@ -62,7 +62,9 @@ func (w *worker) serve(items []*item) {
 	now := time.Now()
 	live := items[:0:0]
 	for _, it := range items {
-		w.batcher.metrics.queueWait.Observe(now.Sub(it.since).Seconds())
+		if it.session != (chores{}) {
+			w.batcher.metrics.queueWait.Observe(now.Sub(it.since).Seconds())
+		}
 		if !w.drop(it, now) {
 			live = append(live, it)
 		}
@@ -99,7 +101,9 @@ func (w *worker) serveBatch(items []*item) {
 		return
 	}
 	clearSlots(batch, size, len(filled))
-	w.batcher.metrics.batchSize.Observe(float64(len(filled)))
+	if items[0].session != (chores{}) {
+		w.batcher.metrics.batchSize.Observe(float64(len(filled)))
+	}
 	start := time.Now()
 	outs, err := w.runBatch(batch, size, filled)
 	end := time.Now()
