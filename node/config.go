@@ -35,6 +35,7 @@ type NodeConfig struct {
 // ListenConfig says where the node listens.
 type ListenConfig struct {
 	GRPC     string `koanf:"grpc" doc:"host:port for cameras, MES and the command line. Port 0: any free one."`
+	Socket   string `koanf:"socket" doc:"Path of a Unix socket on which gRPC is served too: the cheapest way for cameras on the same host (address unix:///path). Empty: none."`
 	HTTP     string `koanf:"http" doc:"host:port for /healthz, /readyz, /metrics and images. Port 0: any free one."`
 	Insecure bool   `koanf:"insecure" doc:"Allow addresses other than loopback although there is no authentication yet. false: refused."`
 }

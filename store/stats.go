@@ -17,8 +17,8 @@ type Amount struct {
 	Bytes int64
 }
 
-// Stats are sums over the data directory. Simulated results are in none but Simulated; images are counted on both sides,
-// for they take room alike.
+// Stats are sums over the data directory. Simulated results are in none but Simulated; their images are counted where they
+// take room, or should.
 type Stats struct {
 	Results   map[inspection.Verdict]int64 // by effective verdict, without simulated ones
 	Simulated int64
@@ -58,6 +58,9 @@ func (s *Store) sums(ctx context.Context) (Stats, error) {
 			state, err := inspection.ParseImageState(name)
 			if err != nil {
 				return err
+			}
+			if simulated && state == inspection.ImageShed {
+				return nil // never meant to be kept: among the line's it would look like a loss
 			}
 			a := st.Images[state]
 			st.Images[state] = Amount{a.Count + n, a.Bytes + bytes}

@@ -142,21 +142,37 @@ func (a *app) recipesCommand() *cobra.Command {
 			if err != nil {
 				return a.explain("list recipes", err)
 			}
-			if a.json {
-				for _, r := range resp.GetRecipes() {
-					if err := a.printProto(r); err != nil {
-						return err
-					}
-				}
-				return nil
-			}
-			if len(resp.GetRecipes()) == 0 {
-				fmt.Fprintln(a.out, "No recipe. Put one into the node's recipes.dir; README shows how.")
-				return nil
-			}
-			return a.recipeTable(resp.GetRecipes())
+			return a.listRecipes(resp)
 		},
 	}
+}
+
+// listRecipes shows the recipes, and after them what is wrong with files that were not taken.
+func (a *app) listRecipes(resp *assayv1.ListRecipesResponse) error {
+	if a.json {
+		for _, r := range resp.GetRecipes() {
+			if err := a.printProto(r); err != nil {
+				return err
+			}
+		}
+		if len(resp.GetProblems()) > 0 {
+			return a.printJSON(map[string]any{"problems": resp.GetProblems()})
+		}
+		return nil
+	}
+	var err error
+	switch {
+	case len(resp.GetRecipes()) > 0:
+		err = a.recipeTable(resp.GetRecipes())
+	case len(resp.GetProblems()) > 0:
+		fmt.Fprintln(a.out, "No recipe is in force.")
+	default:
+		fmt.Fprintln(a.out, "No recipe. Put one into the node's recipes.dir; README shows how.")
+	}
+	for _, p := range resp.GetProblems() {
+		fmt.Fprintf(a.out, "\nNot taken: %s\n", p)
+	}
+	return err
 }
 
 func (a *app) recipeTable(recipes []*assayv1.Recipe) error {
