@@ -29,9 +29,11 @@ func (d *Desk) judge(f *flight) (j inspection.Judgement, late <-chan reply) {
 	if j, refused := d.refuse(f); refused {
 		return j, nil
 	}
-	by := alarmAt(d.decideBy(f.job))
+	job := f.job
+	job.Deadline = d.decideBy(f.job) // what the engine cannot finish by then would not be waited for
+	by := alarmAt(job.Deadline)
 	defer by.stop()
-	answer := d.ask(f)
+	answer := d.ask(job)
 	select {
 	case r := <-answer:
 		if r.err != nil {
@@ -66,9 +68,9 @@ func (d *Desk) refuse(f *flight) (inspection.Judgement, bool) {
 }
 
 // ask calls the engine in a goroutine of its own, whose answer has room to wait for whoever wants it.
-func (d *Desk) ask(f *flight) <-chan reply {
+func (d *Desk) ask(job inspection.Job) <-chan reply {
 	answer := make(chan reply, 1)
-	go func() { answer <- d.inspect(f.job) }()
+	go func() { answer <- d.inspect(job) }()
 	return answer
 }
 

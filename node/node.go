@@ -168,7 +168,7 @@ func (n *Node) Run(ctx context.Context) error {
 		return nil
 	}
 	served := make(chan error, 1)
-	work.Go(func() { served <- n.server.Serve() })
+	work.Go(func() { served <- n.server.Serve() }) //nolint:contextcheck // Close ends it, when what is in flight is answered
 	select {
 	case err := <-served:
 		return err

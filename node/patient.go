@@ -28,7 +28,7 @@ func (p patient) Inspect(ctx context.Context, job inspection.Job) (inspection.Ju
 	if job.Recipe != nil && job.Model == (inspection.ModelRef{}) {
 		r, model, err := p.catalog.await(ctx, job.Recipe.Name, job.Deadline)
 		if err != nil { // of whatever kind it is for the model, for the frame it is that
-			return inspection.Judgement{}, fmt.Errorf("inspect frame %s: %w: %v", job.Frame.Key, inspection.ErrNotReady, err)
+			return inspection.Judgement{}, fmt.Errorf("inspect frame %s: %w: %v", job.Frame.Key, inspection.ErrNotReady, err) //nolint:errorlint // wrapped, the kind of err would become the frame's
 		}
 		job.Recipe, job.Model = r, model
 	}

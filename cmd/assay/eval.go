@@ -21,10 +21,15 @@ import (
 	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
 
+// evalOptions are eval's flags.
+type evalOptions struct {
+	camera        cameraFlags
+	iou, reportAt float64
+	wait          time.Duration // in which a picture must be judged
+}
+
 func (a *app) evalCommand() *cobra.Command {
-	var cam cameraFlags
-	var iou, reportAt float64
-	var wait time.Duration
+	var o evalOptions
 	cmd := &cobra.Command{
 		Use:   "eval set.json",
 		Short: "Measure a recipe on a COCO-format set through the running node",
@@ -36,57 +41,66 @@ func (a *app) evalCommand() *cobra.Command {
 		Example: "  assay eval --recipe my-product --iou 0.5 my-set/annotations.json\n  assay eval --recipe my-product --report-at 0.05 --json my-set/annotations.json",
 		Args:    args(1, 1, "the set's JSON file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cam.recipe == "" {
-				return fmt.Errorf("%w: --recipe is required", errUsage)
-			}
-			if !(iou > 0 && iou < 1) {
-				return fmt.Errorf("%w: --iou %g: give an overlap above 0 and below 1", errUsage, iou)
-			}
-			if !(reportAt >= 0 && reportAt <= 1) {
-				return fmt.Errorf("%w: --report-at %g: give a score from 0 to 1", errUsage, reportAt)
-			}
-			if wait <= 0 {
-				return fmt.Errorf("%w: --wait %v: give a time above 0", errUsage, wait)
-			}
-			set, err := eval.ReadCOCO(args[0])
-			if err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
-			conn, err := a.dial()
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			ctx := cmd.Context()
-			model, err := a.checkFloor(ctx, conn, cam.recipe, reportAt)
-			if err != nil {
-				return err
-			}
-			if err := a.checkClasses(ctx, conn, model, set); err != nil {
-				return err
-			}
-			s, err := a.open(ctx, cam, nil)
-			if err != nil {
-				return err
-			}
-			sent, sum, err := a.sendSet(ctx, s, set, filepath.Dir(args[0]), wait)
-			if err := errors.Join(err, closeStream(ctx, s, 30*time.Second)); err != nil {
-				return err
-			}
-			detections, err := a.readDetections(ctx, assayv1.NewResultServiceClient(conn), s.Session(), sent, reportAt)
-			if err != nil {
-				return err
-			}
-			return a.report(set, detections, sum, iou)
+			return a.eval(cmd.Context(), o, args[0])
 		},
 	}
 	f := cmd.Flags()
-	cam.register(f, "eval")
-	f.Float64Var(&iou, "iou", 0.5, "overlap above which a detection is right")
-	f.Float64Var(&reportAt, "report-at", 0.01, "lowest score that counts for average precision")
-	f.DurationVar(&wait, "wait", time.Minute, "time in which a picture must be judged; stands for the recipe's budget")
+	o.camera.register(f, "eval")
+	f.Float64Var(&o.iou, "iou", 0.5, "overlap above which a detection is right")
+	f.Float64Var(&o.reportAt, "report-at", 0.01, "lowest score that counts for average precision")
+	f.DurationVar(&o.wait, "wait", time.Minute, "time in which a picture must be judged; stands for the recipe's budget")
 	_ = f.MarkHidden("budget")
 	return cmd
+}
+
+func (o evalOptions) check() error {
+	switch {
+	case o.camera.recipe == "":
+		return fmt.Errorf("%w: --recipe is required", errUsage)
+	case !(o.iou > 0 && o.iou < 1):
+		return fmt.Errorf("%w: --iou %g: give an overlap above 0 and below 1", errUsage, o.iou)
+	case !(o.reportAt >= 0 && o.reportAt <= 1):
+		return fmt.Errorf("%w: --report-at %g: give a score from 0 to 1", errUsage, o.reportAt)
+	case o.wait <= 0:
+		return fmt.Errorf("%w: --wait %v: give a time above 0", errUsage, o.wait)
+	}
+	return nil
+}
+
+// eval sends the set, reads back what was recorded and reports.
+func (a *app) eval(ctx context.Context, o evalOptions, path string) error {
+	set, err := eval.ReadCOCO(path)
+	if err != nil {
+		return err
+	}
+	conn, err := a.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	model, err := a.checkFloor(ctx, conn, o.camera.recipe, o.reportAt)
+	if err != nil {
+		return err
+	}
+	if err := a.checkClasses(ctx, conn, model, set); err != nil {
+		return err
+	}
+	s, err := a.open(ctx, o.camera, nil)
+	if err != nil {
+		return err
+	}
+	sent, sum, err := a.sendSet(ctx, s, set, filepath.Dir(path), o.wait)
+	if err := errors.Join(err, closeStream(ctx, s, 30*time.Second)); err != nil {
+		return err
+	}
+	detections, err := a.readDetections(ctx, assayv1.NewResultServiceClient(conn), s.Session(), sent, o.reportAt)
+	if err != nil {
+		return err
+	}
+	return a.report(set, detections, sum, o.iou)
 }
 
 // checkFloor refuses a recipe that keeps fewer candidates than the figure needs: its AP would be cut short. It returns the

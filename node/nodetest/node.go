@@ -89,7 +89,7 @@ func (n *Node) Start() {
 		err := running.Run(ctx)
 		end, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if cerr := running.Close(end); err == nil {
+		if cerr := running.Close(end); err == nil { //nolint:contextcheck // ctx has ended by then
 			err = cerr
 		}
 		n.ended <- err
