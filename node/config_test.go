@@ -47,7 +47,7 @@ func TestLoadErrorsNameFieldAndRemedy(t *testing.T) {
 		{"no key=value", "", nil, []string{"log.level"}, []string{"--set", "key=value"}},
 		{"a duration without a unit", "recipes:\n  scan_every: 5\n", nil, nil, []string{"scan_every", "unit"}},
 		{"a size that is none", "images:\n  budget: lots\n", nil, nil, []string{"budget", "GiB"}},
-		{"a word for a number", "custody:\n  in_flight: many\n", nil, nil, []string{"in_flight"}},
+		{"a word for a number", "custody:\n  in_flight: many\n", nil, nil, []string{"in_flight", "assayd config"}},
 		{"out of range", "custody:\n  poison_attempts: 1\nlog:\n  level: loud\n", nil, nil, []string{"custody.poison_attempts", "at least 2", "log.level", "debug"}},
 		{"no YAML", "listen: [", nil, nil, []string{"assay.yaml"}},
 	} {
@@ -55,6 +55,9 @@ func TestLoadErrorsNameFieldAndRemedy(t *testing.T) {
 			_, err := Load(write(t, tc.file), tc.env, tc.set)
 			if err == nil {
 				t.Fatal("Load took it")
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %q has several lines", err)
 			}
 			for _, w := range tc.want {
 				if !strings.Contains(err.Error(), w) {

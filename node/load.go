@@ -88,9 +88,20 @@ func decode(k *koanf.Koanf, cfg *Config) error {
 		DecodeHook:       mapstructure.ComposeDecodeHookFunc(durationHook, numberToBytes, mapstructure.TextUnmarshallerHookFunc()),
 	}})
 	if err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return fmt.Errorf("configuration: %s; `assayd config` shows each key with its kind and default", oneLine(err))
 	}
 	return nil
+}
+
+// oneLine says what could not be decoded, each fault as "'key' ...", on one line: a log has one for each entry.
+func oneLine(err error) string {
+	var faults []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "decoding failed") {
+			faults = append(faults, line)
+		}
+	}
+	return strings.Join(faults, "; ")
 }
 
 // durationHook refuses a bare number: nobody can tell its unit.

@@ -24,7 +24,7 @@ const (
 // layout makes or checks the data directory and returns the lock that it holds. Closing the lock gives the directory up.
 func layout(dir string) (lock *os.File, err error) {
 	if err := os.MkdirAll(filepath.Join(dir, imagesDir), 0o750); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
+		return nil, fmt.Errorf("make data directory %s: %w: name a directory on a local disk that this user may write to in node.data_dir", dir, err)
 	}
 	lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {

@@ -65,7 +65,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	}
 	s.w = newWriter(db)
 	if err := migrate(ctx, db, log); err != nil {
-		return nil, fmt.Errorf("store: database %s: %w", path, err)
+		return nil, fmt.Errorf("store: open database %s: %w: where the file is damaged, put the last backup of node.data_dir in its place, or name an empty directory", path, err)
 	}
 	// From here on the writer's own connection is given up whenever it is let go of, so that a fault cannot stick to it.
 	db.SetMaxIdleConns(-1)

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -21,8 +22,21 @@ func main() {
 	defer stop()
 	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "assayd:", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
+}
+
+// errUsage marks arguments and flags that there are not; the exit status is then 2.
+var errUsage = errors.New("usage (see 'assayd --help')")
+
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%w: unknown argument %q", errUsage, args[0])
+	}
+	return nil
 }
 
 func command() *cobra.Command {
@@ -35,7 +49,7 @@ func command() *cobra.Command {
 		Long: "Run an Assay node until SIGTERM or SIGINT, which drain it: frames that are in are judged, recorded and answered,\n" +
 			"then cameras are sent elsewhere. Without --config it runs on defaults with the models that ship inside it.",
 		Version:       version,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,12 +60,13 @@ func command() *cobra.Command {
 			return node.Run(cmd.Context(), cfg, version, cfg.Log.Logger(os.Stderr))
 		},
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.PersistentFlags().StringVarP(&path, "config", "c", "", "configuration file (YAML)")
 	root.PersistentFlags().StringArrayVar(&set, "set", nil, "override one key, such as --set listen.grpc=127.0.0.1:7070; may be given again")
 	root.AddCommand(&cobra.Command{
 		Use:   "config",
 		Short: "Print the effective configuration, each field with its unit, its effect and what zero means",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := load()
 			if err != nil {
