@@ -187,6 +187,23 @@ func TestLateEngine(t *testing.T) {
 	})
 }
 
+// The engine is told decide_by: what it would finish between that and the deadline is no use to the line.
+func TestEngineIsToldWhenTheDeskDecides(t *testing.T) {
+	var told time.Time
+	engine := &scripted{judge: func(job inspection.Job) (time.Duration, inspection.Judgement, error) {
+		told = job.Deadline
+		return time.Millisecond, modelSays(job, inspection.Pass), nil
+	}}
+	onBench(t, engine, nil, func(t *testing.T, b *bench) {
+		job := newJob(1, "a")
+		b.inspect(t, job)
+		cfg := Default()
+		if got, want := told.Sub(job.Received), budget-cfg.ReplyMargin-cfg.CommitReserve; got != want {
+			t.Errorf("the engine was given %v, want %v of a budget of %v", got, want, budget)
+		}
+	})
+}
+
 // A frame that came before its recipe's model was there says so when it had to be answered without it.
 func TestLateModel(t *testing.T) {
 	onBench(t, after(3*budget, inspection.Fail), nil, func(t *testing.T, b *bench) {

@@ -33,7 +33,7 @@ func (c *counting) Open(ctx context.Context, m *models.Model, o inference.Openin
 func planningEngine(t *testing.T, rt inference.Runtime, dir string) *inference.Engine {
 	t.Helper()
 	e, err := inference.New(inference.Config{
-		Threads: 2, Queue: 64, Planning: inference.Planning{Measure: 5 * time.Second, Dir: dir, Library: "test 1"},
+		Threads: 2, Queue: 64, Planning: inference.Planning{Measure: 30 * time.Second, Dir: dir, Library: "test 1"},
 	}, rt, shippedModels(t), "node-a", slog.New(slog.NewTextHandler(t.Output(), nil)), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestARealModelIsMeasuredOnce(t *testing.T) {
 		t.Fatalf("complete %v, and kept are %v", p.Plan.Complete, kept)
 	}
 	if !p.Plan.Complete {
-		t.Skip("this machine was too busy to measure all in 5 s, so there is nothing to find again")
+		t.Skip("this machine was too busy to measure all in 30 s, so there is nothing to find again")
 	}
 	if err := e.Close(); err != nil {
 		t.Fatal(err)

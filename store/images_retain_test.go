@@ -134,6 +134,8 @@ func TestStats(t *testing.T) {
 		until(t, "image to be kept", func() bool { return state(t, s, seq) == inspection.ImageKept })
 	}
 	withImage(t, s, 4, inspection.Pass, 50, nil) // never handed over
+	// A simulated frame's image that nobody meant to keep is not among the line's.
+	withImage(t, s, 5, inspection.Pass, 70, func(e *inspection.Entry) { e.Frame.Simulated, e.Image.State = true, inspection.ImageShed })
 	if err := s.Commit(t.Context(), []inspection.Entry{{Drop: &inspection.Drop{Key: storetest.Key(0), First: 10, Last: 14}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +155,8 @@ func TestStats(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", is, st.Images[is], want)
 		}
 	}
-	if st.Simulated != 1 || st.FreeBytes <= 0 || st.DatabaseBytes <= 0 || st.QueueBytes != 0 {
-		t.Errorf("got %+v, want 1 simulated, free and database bytes, an empty queue", st)
+	if st.Simulated != 2 || st.FreeBytes <= 0 || st.DatabaseBytes <= 0 || st.QueueBytes != 0 {
+		t.Errorf("got %+v, want 2 simulated, free and database bytes, an empty queue", st)
 	}
 	if st.GrowthPerDay != nil || st.DaysLeft != nil {
 		t.Errorf("growth is known at once: %v, %v", st.GrowthPerDay, st.DaysLeft)

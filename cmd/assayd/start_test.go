@@ -234,3 +234,18 @@ func TestRecipesThatCannotJudgeSayWhy(t *testing.T) {
 	t.Log(reasons)
 	node.terminate(drainTime)
 }
+
+// TestWrongUsageEndsWithTwo: what was typed wrong is told apart from what went wrong.
+func TestWrongUsageEndsWithTwo(t *testing.T) {
+	for _, arg := range []string{"--frobnicate", "frobnicate"} {
+		var stderr strings.Builder
+		cmd := exec.CommandContext(t.Context(), built(t), arg)
+		cmd.Stderr = &stderr
+		if got := exitStatus(cmd.Run()); got != 2 {
+			t.Errorf("assayd %s: exit status %d, want 2", arg, got)
+		}
+		if !strings.Contains(stderr.String(), "frobnicate") || !strings.Contains(stderr.String(), "assayd --help") {
+			t.Errorf("assayd %s: got %q, want what was wrong and where to look", arg, stderr.String())
+		}
+	}
+}
