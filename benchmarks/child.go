@@ -22,10 +22,12 @@ import (
 
 // child is an assayd in a process of its own.
 type child struct {
+	config     childConfig
 	cmd        *exec.Cmd
 	grpc, http string
 	done       chan struct{} // it ended
 	work       sync.WaitGroup
+	profiled   map[string]int // profiles of each subject
 
 	mu   sync.Mutex
 	tail []string // the last lines that it wrote
@@ -40,14 +42,21 @@ type childConfig struct {
 	recipes string
 	models  string
 	env     []string
+
+	profiles string        // folder for CPU profiles; empty: none
+	subject  func() string // names what is measured now
 }
 
 // settings are what a benchmark's node has beside its defaults.
 func (c childConfig) settings() []string {
-	return []string{
+	list := []string{
 		"node.name=benchmark", "node.data_dir=" + filepath.Join(c.dir, "data"), "recipes.dir=" + c.recipes, "models.dir=" + c.models,
 		"listen.grpc=127.0.0.1:0", "listen.http=127.0.0.1:0", "images.budget=1GiB", "log.format=json",
 	}
+	if c.profiles != "" {
+		list = append(list, "listen.pprof=true")
+	}
+	return list
 }
 
 // start starts an assayd and waits until it judges.
@@ -56,7 +65,7 @@ func start(ctx context.Context, c childConfig) (*child, error) {
 	for _, s := range c.settings() {
 		args = append(args, "--set", s)
 	}
-	n := &child{cmd: exec.Command(c.program, args...), done: make(chan struct{})}
+	n := &child{config: c, cmd: exec.Command(c.program, args...), done: make(chan struct{}), profiled: map[string]int{}}
 	n.cmd.Env = append(os.Environ(), c.env...)
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the benchmark, which then stops the node
 	stderr, err := n.cmd.StderrPipe()
@@ -124,7 +133,7 @@ func (n *child) await(ctx context.Context, up <-chan struct{}) error {
 		return ctx.Err()
 	}
 	for {
-		body, err := n.get(ctx, "/readyz")
+		body, err := n.ask(ctx, "/readyz")
 		if err == nil {
 			return nil
 		}
@@ -140,10 +149,14 @@ func (n *child) await(ctx context.Context, up <-chan struct{}) error {
 	}
 }
 
-// get asks the node's HTTP side.
-func (n *child) get(ctx context.Context, path string) (string, error) {
+// ask asks the node's HTTP side for what it must have at hand.
+func (n *child) ask(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	return n.get(ctx, path)
+}
+
+func (n *child) get(ctx context.Context, path string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.http+path, nil)
 	if err != nil {
 		return "", err
@@ -162,7 +175,7 @@ func (n *child) get(ctx context.Context, path string) (string, error) {
 
 // metric returns the sum over all labels of one of the node's metrics.
 func (n *child) metric(ctx context.Context, name string) (float64, error) {
-	text, err := n.get(ctx, "/metrics")
+	text, err := n.ask(ctx, "/metrics")
 	if err != nil {
 		return 0, err
 	}
@@ -224,6 +237,30 @@ func gcTime(line string) (time.Duration, bool) {
 
 // cpu is what the node's process has used of all cores.
 func (n *child) cpu() (time.Duration, error) { return processCPU(n.cmd.Process.Pid) }
+
+// record takes a CPU profile of a run's length where profiles are asked for. The returned function waits for it.
+func (n *child) record(length time.Duration) (done func() error) {
+	if n.config.profiles == "" {
+		return func() error { return nil }
+	}
+	name := n.config.subject()
+	n.profiled[name]++
+	path := filepath.Join(n.config.profiles, fmt.Sprintf("%s-%d.pb.gz", name, n.profiled[name]))
+	end := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), length+30*time.Second)
+		defer cancel()
+		profile, err := n.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(length.Seconds()))))
+		if err == nil {
+			err = os.WriteFile(path, []byte(profile), 0o644) //nolint:gosec // for everyone to read
+		}
+		end <- err
+	}()
+	return func() error { return <-end }
+}
+
+// wakeUps is how often the node's threads went to sleep so far.
+func (n *child) wakeUps() int { return sleeps(n.cmd.Process.Pid) }
 
 // dial opens cameras to the node.
 func (n *child) dial(ctx context.Context, recipe string, streams int, apart bool) (*load.Client, error) {

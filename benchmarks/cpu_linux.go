@@ -2,6 +2,10 @@ package benchmarks
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -17,4 +21,24 @@ func processCPU(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("read the CPU clock of process %d: %w", pid, errno)
 	}
 	return time.Duration(ts.Nano()), nil
+}
+
+// sleeps sums up how often the threads of a process went to sleep, each of which somebody had to wake up again. Threads
+// that ended do not count.
+func sleeps(pid int) (n int) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		return 0
+	}
+	for _, task := range tasks {
+		status, err := os.ReadFile(task)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(status), "\nvoluntary_ctxt_switches:")
+		rest, _, _ = strings.Cut(rest, "\n")
+		switches, _ := strconv.Atoi(strings.TrimSpace(rest))
+		n += switches
+	}
+	return n
 }

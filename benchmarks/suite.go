@@ -28,6 +28,7 @@ type Config struct {
 	Only       []string      // ids to run, such as P1; empty: all
 	Pairs      int           // A B pairs of one figure
 	Unit       time.Duration // length of one run; some take several
+	Profiles   string        // folder for a CPU profile of the node in each benchmark, which costs it some speed; empty: none
 	Progress   io.Writer     // what is being done, line by line
 }
 
@@ -67,6 +68,7 @@ type suite struct {
 	nodes  map[bool]*child // by recorded
 	loads  map[string]*workload
 	rows   []Row
+	id     string // of the benchmark under way
 }
 
 // workload is a model with its pictures and right answers.
@@ -100,6 +102,7 @@ func Run(ctx context.Context, cfg Config) (*Results, error) {
 			continue
 		}
 		s.say("%s ...", b.id)
+		s.id = b.id
 		from := time.Now()
 		if err := b.run(ctx, s); err != nil {
 			if ctx.Err() != nil {
@@ -144,7 +147,10 @@ func (s *suite) node(ctx context.Context, recorded bool) (*child, error) {
 	if n := s.nodes[recorded]; n != nil {
 		return n, nil
 	}
-	c := childConfig{program: s.Program, dir: filepath.Join(s.Dir, "recorded"), recipes: filepath.Join(s.Dir, "recipes"), models: s.Models, env: []string{"GODEBUG=gctrace=1"}}
+	c := childConfig{
+		program: s.Program, dir: filepath.Join(s.Dir, "recorded"), recipes: filepath.Join(s.Dir, "recipes"), models: s.Models, env: []string{"GODEBUG=gctrace=1"},
+		profiles: s.Profiles, subject: func() string { return s.id },
+	}
 	if !recorded {
 		if s.Unrecorded == "" {
 			return nil, errUnrecorded
@@ -226,10 +232,11 @@ func (w *workload) raw(ctx context.Context, setting raw.Setting, length time.Dur
 
 // served is what one run over the wire measured.
 type served struct {
-	report load.Report
-	others string        // why answers were not the model's, and how many
-	rate   float64       // right answers a second
-	cpu    time.Duration // of the node, for each answered frame
+	report  load.Report
+	others  string        // why answers were not the model's, and how many
+	rate    float64       // right answers a second
+	cpu     time.Duration // of the node, for each answered frame
+	wakeUps float64       // how often a thread of the node went to sleep and was woken, for each answered frame
 }
 
 // flaws says how many answers were not what they should be, or "".
@@ -242,10 +249,12 @@ func (r served) flaws() string {
 
 // measure runs f between two looks at the node's CPU clock.
 func measure(n *child, length time.Duration, f func() ([]load.Outcome, error)) (served, error) {
+	profiled := n.record(length)
 	before, err := n.cpu()
 	if err != nil {
 		return served{}, err
 	}
+	woken := n.wakeUps()
 	out, err := f()
 	if err != nil {
 		return served{}, err
@@ -254,11 +263,16 @@ func measure(n *child, length time.Duration, f func() ([]load.Outcome, error)) (
 	if err != nil {
 		return served{}, err
 	}
+	woken = n.wakeUps() - woken
+	if err := profiled(); err != nil {
+		return served{}, err
+	}
 	r := served{report: load.NewReport(out), others: reasons(out)}
 	edge := length / 10
 	r.rate = load.Throughput(out, edge, length)
 	if r.report.Answered > 0 {
 		r.cpu = (after - before) / time.Duration(r.report.Answered)
+		r.wakeUps = float64(woken) / float64(r.report.Answered)
 	}
 	return r, nil
 }

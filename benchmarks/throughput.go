@@ -49,6 +49,7 @@ func (s *suite) throughputOf(ctx context.Context, w *workload, bar Bar, most int
 		return err
 	}
 	var pairs, costs []pair
+	var wakeUps []float64
 	frames, flaws := 0, ""
 	for range most {
 		r, err := w.saturate(ctx, n, c, s.Unit, 0)
@@ -61,12 +62,13 @@ func (s *suite) throughputOf(ctx context.Context, w *workload, bar Bar, most int
 		}
 		pairs = append(pairs, pair{figure: r.rate, before: before.Rate, after: after.Rate})
 		costs = append(costs, pair{figure: float64(r.cpu), before: float64(before.CPU), after: float64(after.CPU)})
+		wakeUps = append(wakeUps, r.wakeUps)
 		frames += r.report.Answered
 		flaws += r.flaws()
 		before = after
 	}
 	s.addThroughput(w, bar, pairs, frames, flaws)
-	s.addCost(w, costs, frames)
+	s.addCost(w, costs, wakeUps, frames)
 	return nil
 }
 
@@ -85,10 +87,11 @@ func (s *suite) addThroughput(w *workload, bar Bar, pairs []pair, frames int, fl
 }
 
 // addCost is P1c: the node's CPU for a frame as a share of the raw loop's, which is steadier than the wall.
-func (s *suite) addCost(w *workload, costs []pair, frames int) {
+func (s *suite) addCost(w *workload, costs []pair, wakeUps []float64, frames int) {
 	j := judge(costs, func(figure, raw float64) float64 { return raw / figure })
 	row := newRow("P1c", w.name, Bar{}, "", j)
 	row.Raw, row.Frames, row.CPU = fmt.Sprintf("raw CPU %.3f ms a frame", j.raw.Median/1e6), frames, figures(costs).Median/1e6
+	row.note("%.1f wake-ups of the node's threads a frame", spreadOf(wakeUps).Median)
 	s.add(row)
 }
 

@@ -37,6 +37,7 @@ type ListenConfig struct {
 	GRPC     string `koanf:"grpc" doc:"host:port for cameras, MES and the command line. Port 0: any free one."`
 	Socket   string `koanf:"socket" doc:"Path of a Unix socket on which gRPC is served too: the cheapest way for cameras on the same host (address unix:///path). Empty: none."`
 	HTTP     string `koanf:"http" doc:"host:port for /healthz, /readyz, /metrics and images. Port 0: any free one."`
+	Pprof    bool   `koanf:"pprof" doc:"Serve Go's profiles of the running node under /debug/pprof/ of the HTTP side (go tool pprof reads them). false: not."`
 	Insecure bool   `koanf:"insecure" doc:"Allow addresses other than loopback although there is no authentication yet. false: refused."`
 }
 

@@ -6,6 +6,7 @@
 #   BENCH_QUICK=1      one run of 1 s for each figure: that it works, not how fast it is
 #   BENCH_PAIRS=7  BENCH_UNIT=5s   A B pairs of a figure, length of one run
 #   BENCH_OUT=benchmarks/results   where a run that is to be committed goes
+#   BENCH_PROFILES=DIR CPU profiles of the node, for `go tool pprof`; they cost it some speed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/env.sh
@@ -19,4 +20,4 @@ GOFLAGS="${GOFLAGS/-tags=/-tags=assay_failpoint,}" go build -o build/bench/assay
 go build -o build/bench/bench ./benchmarks/cmd/bench
 exec build/bench/bench -assayd build/bench/assayd -unrecorded build/bench/assayd-unrecorded \
 	-models benchmarks/models -only "${BENCH:-}" -pairs "${BENCH_PAIRS:-$pairs}" -unit "${BENCH_UNIT:-$unit}" \
-	-out "${BENCH_OUT:-build/bench}" -commit "$(git describe --always --dirty 2>/dev/null || echo unversioned)"
+	-profiles "${BENCH_PROFILES:-}" -out "${BENCH_OUT:-build/bench}" -commit "$(git describe --always --dirty 2>/dev/null || echo unversioned)"

@@ -17,6 +17,7 @@ type Config struct {
 	GRPCAddress string   // host:port for cameras, MES and the command line; port 0 takes a free one
 	Socket      string   // path of a Unix socket on which gRPC is served too, for cameras on the same host; empty: none
 	HTTPAddress string   // host:port for probes, metrics, pictures and results; port 0 takes a free one
+	Pprof       bool     // serve Go's profiles under /debug/pprof/ of the HTTP side
 	Insecure    bool     // allow addresses other than loopback although there is no authentication; false refuses them
 	Peers       []string // other addresses of the same service, told to cameras in this order
 

@@ -187,3 +187,15 @@ func TestHTTPImage(t *testing.T) {
 		t.Errorf("a fault: got %d %s, want 500 that names no path", resp.StatusCode, body)
 	}
 }
+
+func TestProfilesAreServedWhereAskedFor(t *testing.T) {
+	if resp, _ := open(t, nil).get(t, "/debug/pprof/"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("by default: got %d, want 404", resp.StatusCode)
+	}
+	d := open(t, func(c *server.Config) { c.Pprof = true })
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace?seconds=0.01"} {
+		if resp, body := d.get(t, path); resp.StatusCode != http.StatusOK || body == "" {
+			t.Errorf("%s: got %d with %d bytes, want 200 with some", path, resp.StatusCode, len(body))
+		}
+	}
+}

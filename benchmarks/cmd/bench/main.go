@@ -38,7 +38,13 @@ func run(ctx context.Context) error {
 	flag.StringVar(&commit, "commit", "unknown", "what is measured, for the results")
 	flag.IntVar(&cfg.Pairs, "pairs", 7, "A B pairs of a figure")
 	flag.DurationVar(&cfg.Unit, "unit", 5*time.Second, "length of one run")
+	flag.StringVar(&cfg.Profiles, "profiles", "", "folder for CPU profiles of the node, for go tool pprof (default: none)")
 	flag.Parse()
+	if cfg.Profiles != "" {
+		if err := os.MkdirAll(cfg.Profiles, 0o755); err != nil {
+			return err
+		}
+	}
 	if only != "" {
 		cfg.Only = strings.Split(only, ",")
 	}
