@@ -47,11 +47,14 @@ type childConfig struct {
 	subject  func() string // names what is measured now
 }
 
+// socket is where cameras of this host connect.
+func (c childConfig) socket() string { return filepath.Join(c.dir, "cameras.sock") }
+
 // settings are what a benchmark's node has beside its defaults.
 func (c childConfig) settings() []string {
 	list := []string{
 		"node.name=benchmark", "node.data_dir=" + filepath.Join(c.dir, "data"), "recipes.dir=" + c.recipes, "models.dir=" + c.models,
-		"listen.grpc=127.0.0.1:0", "listen.http=127.0.0.1:0", "images.budget=1GiB", "log.format=json",
+		"listen.grpc=127.0.0.1:0", "listen.http=127.0.0.1:0", "listen.socket=" + c.socket(), "images.budget=1GiB", "log.format=json",
 	}
 	if c.profiles != "" {
 		list = append(list, "listen.pprof=true")
@@ -262,9 +265,18 @@ func (n *child) record(length time.Duration) (done func() error) {
 // wakeUps is how often the node's threads went to sleep so far.
 func (n *child) wakeUps() int { return sleeps(n.cmd.Process.Pid) }
 
-// dial opens cameras to the node.
-func (n *child) dial(ctx context.Context, recipe string, streams int, apart bool) (*load.Client, error) {
-	return load.Dial(ctx, load.Config{Addr: n.grpc, Recipe: recipe, Line: "benchmark", Station: "load", Camera: "camera", Streams: streams, Apart: apart})
+// dial opens cameras to the node over its socket, as cameras on its host do.
+func (n *child) dial(ctx context.Context, recipe string, streams int) (*load.Client, error) {
+	return n.dialTo(ctx, "unix://"+n.config.socket(), recipe, streams)
+}
+
+// dialTCP opens cameras to the node over loopback.
+func (n *child) dialTCP(ctx context.Context, recipe string, streams int) (*load.Client, error) {
+	return n.dialTo(ctx, n.grpc, recipe, streams)
+}
+
+func (n *child) dialTo(ctx context.Context, addr, recipe string, streams int) (*load.Client, error) {
+	return load.Dial(ctx, load.Config{Addr: addr, Recipe: recipe, Line: "benchmark", Station: "load", Camera: "camera", Streams: streams, Apart: true})
 }
 
 // stop ends the node and waits for it.
