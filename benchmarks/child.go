@@ -241,25 +241,32 @@ func gcTime(line string) (time.Duration, bool) {
 // cpu is what the node's process has used of all cores.
 func (n *child) cpu() (time.Duration, error) { return processCPU(n.cmd.Process.Pid) }
 
-// record takes a CPU profile of a run's length where profiles are asked for. The returned function waits for it.
+// record takes a CPU profile of a run's length, and the node's metrics at its end, where profiles are asked for. The
+// returned function waits for it.
 func (n *child) record(length time.Duration) (done func() error) {
 	if n.config.profiles == "" {
 		return func() error { return nil }
 	}
 	name := n.config.subject()
 	n.profiled[name]++
-	path := filepath.Join(n.config.profiles, fmt.Sprintf("%s-%d.pb.gz", name, n.profiled[name]))
+	path := filepath.Join(n.config.profiles, fmt.Sprintf("%s-%d", name, n.profiled[name]))
 	end := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), length+30*time.Second)
 		defer cancel()
 		profile, err := n.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(length.Seconds()))))
 		if err == nil {
-			err = os.WriteFile(path, []byte(profile), 0o644) //nolint:gosec // for everyone to read
+			err = os.WriteFile(path+".pb.gz", []byte(profile), 0o644) //nolint:gosec // for everyone to read
 		}
 		end <- err
 	}()
-	return func() error { return <-end }
+	return func() error {
+		metrics, err := n.ask(context.Background(), "/metrics")
+		if err == nil {
+			err = os.WriteFile(path+".metrics", []byte(metrics), 0o644) //nolint:gosec // for everyone to read
+		}
+		return errors.Join(err, <-end)
+	}
 }
 
 // wakeUps is how often the node's threads went to sleep so far.
