@@ -62,12 +62,13 @@ func (t *tx) frame(it *item, now time.Time) error {
 	if err := t.appendJudgement(r, &dup); err != nil {
 		return err
 	}
-	if r.Image.SHA256 == "" || it.Image.SHA256 == "" || r.Image.SHA256 == it.Image.SHA256 {
+	name, came, known := it.Image.Checksums(r.Image)
+	if came == known {
 		return nil
 	}
 	conflict, err := encodeJudgement(inspection.Judgement{
 		Role: inspection.RoleDuplicate, Verdict: inspection.Undetermined, Source: inspection.SourceRule, Reason: inspection.ReasonConflict,
-		Detail: fmt.Sprintf("the same key came with image %s, recorded is %s", it.Image.SHA256, r.Image.SHA256),
+		Detail: fmt.Sprintf("the same key came with another image: %s %s, recorded is %s", name, came, known),
 		Recipe: it.Judgement.Recipe, Node: it.Judgement.Node, At: it.Judgement.At,
 	})
 	if err != nil {
@@ -95,14 +96,14 @@ func (t *tx) insert(it *item, f *inspection.Frame, im inspection.ImageInfo, e in
 	res, err := t.exec(`INSERT INTO results (id, line, station, camera, session, seq, stub, attempt, view, reference, serial,
 			run_id, lot, work_order, product, recipe, captured_at, encoder, budget_ns, simulated, image_format, pixel_format,
 			width, height, stride, image_size, image_sha256, image_state, effective_verdict, effective_source, effective_reason,
-			received, recorded, revision, image_ref)
+			received, recorded, revision, image_ref, image_xxh128)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-			?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)
+			?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)
 		ON CONFLICT DO NOTHING`,
 		it.id, k.Line, k.Station, k.Camera, k.Session, int64(k.Seq), stub, f.Attempt, f.View, f.Reference, f.Serial,
 		f.RunID, f.Lot, f.WorkOrder, f.Product, f.Recipe, micros(f.CapturedAt), f.Encoder, int64(f.Budget), f.Simulated,
 		im.Format.String(), int64(im.PixelFormat), im.Width, im.Height, im.Stride, im.Size, im.SHA256, state,
-		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), revision, imageRef(it, now))
+		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), revision, imageRef(it, now), im.XXH128)
 	if err != nil {
 		return 0, err
 	}
@@ -129,10 +130,10 @@ func (t *tx) fill(r *row, it *item, now time.Time) error {
 	if _, err := t.exec(`UPDATE results SET stub = 0, attempt = ?2, view = ?3, reference = ?4, serial = ?5, run_id = ?6, lot = ?7,
 			work_order = ?8, product = ?9, recipe = ?10, captured_at = ?11, encoder = ?12, budget_ns = ?13, simulated = ?14,
 			image_format = ?15, pixel_format = ?16, width = ?17, height = ?18, stride = ?19, image_size = ?20,
-			image_sha256 = ?21, image_state = ?22, image_ref = ?23 WHERE n = ?1`,
+			image_sha256 = ?21, image_state = ?22, image_ref = ?23, image_xxh128 = ?24 WHERE n = ?1`,
 		r.n, f.Attempt, f.View, f.Reference, f.Serial, f.RunID, f.Lot, f.WorkOrder, f.Product, f.Recipe, micros(f.CapturedAt),
 		f.Encoder, int64(f.Budget), f.Simulated, im.Format.String(), int64(im.PixelFormat), im.Width, im.Height, im.Stride,
-		im.Size, im.SHA256, state, imageRef(it, now)); err != nil {
+		im.Size, im.SHA256, state, imageRef(it, now), im.XXH128); err != nil {
 		return err
 	}
 	t.count(r.Frame.Simulated, r.Effective.Verdict, r.imageState, -1, -r.Image.Size)
