@@ -195,7 +195,7 @@ func (n *Node) Close(ctx context.Context) error {
 
 // Run is a node's whole life in a process of its own: New, Run until ctx ends, Close.
 func Run(ctx context.Context, cfg Config, version string, log *slog.Logger) error {
-	settle(cfg.Inference.Threads, log)
+	Settle(cfg.Inference.Threads, log)
 	n, err := New(ctx, cfg, version, log)
 	if err != nil {
 		return err

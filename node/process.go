@@ -16,9 +16,9 @@ const (
 	syncing      = 2 // goroutines that wait for the disk: the record's and the images'
 )
 
-// settle makes the process fit for a node with so many native threads. It is for a process that is a node and nothing
-// else; GOMAXPROCS in the environment wins.
-func settle(threads int, log *slog.Logger) {
+// Settle makes the process fit for so many native threads that infer; 0: one for each core. It is for a process that does
+// nothing else, such as a node's, and is called once; GOMAXPROCS in the environment wins.
+func Settle(threads int, log *slog.Logger) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
 	}
