@@ -16,7 +16,7 @@ import (
 	"github.com/assay-vision/assay/inspection"
 )
 
-// decodeJPEG writes data's pixels into dst, which has the size that the header declares and 1 (grey) or 3 (BGR) channels.
+// decodeJPEG writes data's pixels into dst, which has the size that the header declares and 1 (grey) or 3 channels, in its order.
 // libturbojpeg, unlike OpenCV, can be told to stop where data are missing or damaged. Each picture gets a decoder of its
 // own (some microseconds): a reused one remembers the tables of the picture before, lends them to a picture that lost its
 // own, and after some damaged pictures refuses good ones.
@@ -39,7 +39,10 @@ func decodeJPEG(data []byte, dst *Picture) error {
 		return fmt.Errorf("%w: JPEG is in CMYK: send grey or RGB", inspection.ErrImage)
 	}
 	format := C.int(C.TJPF_GRAY)
-	if dst.c == 3 {
+	switch {
+	case dst.c == 3 && dst.rgb:
+		format = C.TJPF_RGB
+	case dst.c == 3:
 		format = C.TJPF_BGR
 	}
 	const flags = C.TJFLAG_STOPONWARNING | C.TJFLAG_LIMITSCANS
