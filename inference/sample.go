@@ -62,7 +62,8 @@ func (s *sample) Fill(worker int, slots [][]byte) error {
 
 // decode turns the bytes into pixels and measures them.
 func (s *sample) decode(t *thread) error {
-	err := t.imaging.Borrow(s.frame.Image, s.in.model.specs[0].Colour, t.picture)
+	aligns := s.in.recipe.Reference.Align == inspection.AlignTranslation
+	err := t.imaging.DecodeFor(s.frame.Image, s.in.model.specs, aligns, t.picture)
 	if err != nil {
 		return err
 	}

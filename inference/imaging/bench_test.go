@@ -3,6 +3,7 @@
 package imaging
 
 import (
+	"fmt"
 	"image"
 	"image/color"
 	"math/rand/v2"
@@ -75,7 +76,7 @@ func BenchmarkRaw(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(im.Data.Len()))
 			for b.Loop() {
-				if err := w.Borrow(im, c.colour, p); err != nil {
+				if err := w.DecodeFor(im, []Spec{{Colour: c.colour}}, true, p); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -159,6 +160,24 @@ func BenchmarkJPEG(b *testing.B) {
 	})
 	step("fill", func() error { _, err := w.Fill(dst, spec, p, nil, Shift{}); return err })
 	step("decode-gray", func() error { return w.Decode(im, Gray, p) })
+	spec.Scaled = true
+	step("scaled", func() error { return w.DecodeFor(im, []Spec{spec}, false, p) })
+	step("scaled-measure-fill", func() error {
+		if err := w.DecodeFor(im, []Spec{spec}, false, p); err != nil {
+			return err
+		}
+		if _, err := w.Measure(p); err != nil {
+			return err
+		}
+		_, err := w.Fill(dst, spec, p, nil, Shift{})
+		return err
+	})
+	for _, side := range []int{324, 648, 1296, 2592} { // an eighth, a quarter, a half, all
+		for _, colour := range []Colour{RGB, Gray} {
+			spec := Spec{Width: side, Height: side, Colour: colour, Scaled: true}
+			step(fmt.Sprintf("size-%d-%d", side, colour.Components()), func() error { return w.DecodeFor(im, []Spec{spec}, false, p) })
+		}
+	}
 }
 
 // photo is a picture with shades, edges and a little noise, as cameras take them.

@@ -301,6 +301,9 @@ var rawFormats = []inspection.PixelFormat{
 func TestRawPixelsInAnyPiecesAreTheSame(t *testing.T) {
 	w, rng := newTestWorker(t), rand.New(rand.NewPCG(13, 14))
 	borrowed := 0
+	lend := func(im inspection.Image, colour Colour, p *Picture) error {
+		return w.DecodeFor(im, []Spec{{Colour: colour}}, rng.IntN(2) == 0, p)
+	}
 	for range 3000 {
 		im := inspection.Image{Format: inspection.FormatRaw, PixelFormat: rawFormats[rng.IntN(len(rawFormats))], Width: 3 + rng.IntN(30), Height: 3 + rng.IntN(10)}
 		row := im.Width * im.PixelFormat.BytesPerPixel()
@@ -316,7 +319,7 @@ func TestRawPixelsInAnyPiecesAreTheSame(t *testing.T) {
 		}
 		colour := []Colour{Gray, BGR, RGB}[rng.IntN(3)]
 		want := plainRaw(t, im, colour)
-		for name, decode := range map[string]func(inspection.Image, Colour, *Picture) error{"Decode": w.Decode, "Borrow": w.Borrow} {
+		for name, decode := range map[string]func(inspection.Image, Colour, *Picture) error{"Decode": w.Decode, "DecodeFor": lend} {
 			p := newTestPicture(t)
 			if err := decode(im, colour, p); err != nil {
 				t.Fatal(err)
@@ -348,10 +351,10 @@ func TestBorrowedBytesAreLeftAlone(t *testing.T) {
 	data := bytes.Repeat([]byte{7, 8, 9, 10}, 60*80/4)
 	im := inspection.Image{Format: inspection.FormatRaw, PixelFormat: inspection.Mono8, Width: 80, Height: 60, Stride: 80, Data: inspection.NewBuffer(nil, data)}
 	sent := bytes.Clone(data)
-	if err := w.Borrow(im, Gray, p); err != nil || &p.Bytes()[0] != &data[0] {
+	spec := Spec{Width: 32, Height: 32, Colour: Gray, Sources: []Source{FromFrame}, Scale: 1, Mean: []float64{0}, Std: []float64{1}}
+	if err := w.DecodeFor(im, []Spec{spec}, false, p); err != nil || &p.Bytes()[0] != &data[0] {
 		t.Fatalf("got %v and a copy, want the frame's own bytes", err)
 	}
-	spec := Spec{Width: 32, Height: 32, Colour: Gray, Sources: []Source{FromFrame}, Scale: 1, Mean: []float64{0}, Std: []float64{1}}
 	if _, err := w.Fill(make([]byte, spec.SampleBytes()), spec, p, nil, Shift{}); err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +367,7 @@ func TestBorrowedBytesAreLeftAlone(t *testing.T) {
 	if !bytes.Equal(data, sent) {
 		t.Fatal("the next picture was written into the bytes that were lent")
 	}
-	if err := w.Borrow(im, Gray, p); err != nil {
+	if err := w.DecodeFor(im, []Spec{spec}, false, p); err != nil {
 		t.Fatal(err)
 	}
 	if p.Forget(); len(p.Bytes()) != 0 || p.Width() != 0 {

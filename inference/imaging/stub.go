@@ -25,8 +25,8 @@ func (w *Worker) Close() {}
 // Decode fails.
 func (w *Worker) Decode(inspection.Image, Colour, *Picture) error { return errMissing }
 
-// Borrow fails.
-func (w *Worker) Borrow(inspection.Image, Colour, *Picture) error { return errMissing }
+// DecodeFor fails.
+func (w *Worker) DecodeFor(inspection.Image, []Spec, bool, *Picture) error { return errMissing }
 
 // Measure fails.
 func (w *Worker) Measure(*Picture) (inspection.ImageFacts, error) {

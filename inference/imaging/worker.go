@@ -39,25 +39,33 @@ func (w *Worker) Close() {
 // one with another size than the frame states, or one beyond the limits is an error that wraps inspection.ErrImage (or
 // ErrImageTooLarge), and dst is then empty. EXIF orientation is ignored. Bytes after the picture's end mark are ignored.
 func (w *Worker) Decode(im inspection.Image, colour Colour, dst *Picture) error {
-	return w.decode(im, colour, false, dst)
+	return w.decode(im, colour, nil, false, dst)
 }
 
-// Borrow is Decode without a copy where raw pixels already lie as they are wanted: dst may then read im's own bytes.
-// The caller holds a reference to im.Data until it has called dst.Forget.
-func (w *Worker) Borrow(im inspection.Image, colour Colour, dst *Picture) error {
-	return w.decode(im, colour, true, dst)
+// DecodeFor is Decode for the inputs of specs, with no more work than they need. A JPEG is decoded at a smaller scale where
+// they allow it (Spec.Scaled) and whole does not forbid it. Raw pixels that lie as they are wanted are not copied: dst
+// then reads im's own bytes, so the caller holds a reference to im.Data until it has called dst.Forget.
+func (w *Worker) DecodeFor(im inspection.Image, specs []Spec, whole bool, dst *Picture) error {
+	if len(specs) == 0 {
+		return fmt.Errorf("%w: decode for no input", inspection.ErrInvalid)
+	}
+	colour := specs[0].Colour
+	if whole {
+		specs = nil
+	}
+	return w.decode(im, colour, specs, true, dst)
 }
 
-func (w *Worker) decode(im inspection.Image, colour Colour, lent bool, dst *Picture) error {
+func (w *Worker) decode(im inspection.Image, colour Colour, specs []Spec, lent bool, dst *Picture) error {
 	dst.Forget()
-	if err := w.decodeInto(im, colour, lent, dst); err != nil {
+	if err := w.decodeInto(im, colour, specs, lent, dst); err != nil {
 		dst.Forget()
 		return err
 	}
 	return nil
 }
 
-func (w *Worker) decodeInto(im inspection.Image, colour Colour, lent bool, dst *Picture) error {
+func (w *Worker) decodeInto(im inspection.Image, colour Colour, specs []Spec, lent bool, dst *Picture) error {
 	if im.Data.Len() > w.limits.MaxBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d are taken", inspection.ErrImageTooLarge, im.Data.Len(), w.limits.MaxBytes)
 	}
@@ -75,19 +83,21 @@ func (w *Worker) decodeInto(im inspection.Image, colour Colour, lent bool, dst *
 	if err != nil {
 		return err
 	}
-	if im.Format == inspection.FormatJPEG {
-		if err := checkScans(data); err != nil {
+	if im.Format == inspection.FormatPNG {
+		if err := dst.reset(h.Width, h.Height, colour.Components()); err != nil {
 			return err
 		}
+		return decodePNG(data, dst)
 	}
-	if err := dst.reset(h.Width, h.Height, colour.Components()); err != nil {
+	if err := checkScans(data); err != nil {
 		return err
 	}
-	if im.Format == inspection.FormatJPEG {
-		dst.rgb = colour == RGB
-		return decodeJPEG(data, dst)
+	scale := scaleFor(specs, h.Width, h.Height)
+	if err := dst.reset(h.Width/scale, h.Height/scale, colour.Components()); err != nil {
+		return err
 	}
-	return decodePNG(data, dst)
+	dst.frameW, dst.frameH, dst.rgb = h.Width, h.Height, colour == RGB
+	return decodeJPEG(data, dst)
 }
 
 // decodePNG decodes in place with OpenCV (libpng), which is strict about the compressed data but not about what frames
