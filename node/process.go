@@ -19,13 +19,12 @@ const (
 // Settle makes the process fit for so many native threads that infer; 0: one for each core. It is for a process that does
 // nothing else, such as a node's, and is called once; GOMAXPROCS in the environment wins.
 func Settle(threads int, log *slog.Logger) {
-	if os.Getenv("GOMAXPROCS") != "" {
-		return
-	}
 	if threads == 0 {
 		threads = runtime.NumCPU()
 	}
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + threads + syncing)
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + threads + syncing)
+	}
 	if err := slowMonitor(monitorSlack); err != nil {
 		log.Debug("Go's monitor keeps its pace, which costs some CPU", "error", err)
 	}
