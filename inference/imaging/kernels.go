@@ -19,6 +19,8 @@ package imaging
 WIDE static void affine_f32(float *restrict dst, const uint8_t *restrict src, size_t n, size_t ds, size_t ss, float a, float b) {
 	if (ds == 1 && ss == 1) {
 		for (size_t i = 0; i < n; i++) dst[i] = a * (float)src[i] + b;
+	} else if (ds == 1 && ss == 3) { // a constant that the compiler can shuffle for
+		for (size_t i = 0; i < n; i++) dst[i] = a * (float)src[3 * i] + b;
 	} else {
 		for (size_t i = 0; i < n; i++) dst[i * ds] = a * (float)src[i * ss] + b;
 	}
@@ -33,7 +35,11 @@ WIDE static void difference_f32(float *restrict dst, const uint8_t *restrict p, 
 	}
 }
 
-static void copy_u8(uint8_t *restrict dst, const uint8_t *restrict src, size_t n, size_t ds, size_t ss) {
+WIDE static void copy_u8(uint8_t *restrict dst, const uint8_t *restrict src, size_t n, size_t ds, size_t ss) {
+	if (ds == 1 && ss == 3) {
+		for (size_t i = 0; i < n; i++) dst[i] = src[3 * i];
+		return;
+	}
 	for (size_t i = 0; i < n; i++) dst[i * ds] = src[i * ss];
 }
 

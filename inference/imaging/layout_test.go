@@ -153,3 +153,33 @@ func TestSamplesAreTheSameBits(t *testing.T) {
 		t.Errorf("got %d pictures in RGB and %d in BGR or grey, want many of each", kinds[true], kinds[false])
 	}
 }
+
+// A plane out of three is filled by another loop than values at a distance. Both give the same bits.
+func TestPlanesAreTheSameBits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(41, 42))
+	for range 200 {
+		n := 1 + rng.IntN(300)
+		src := make([]byte, 3*n)
+		for i := range src {
+			src[i] = byte(rng.Uint32())
+		}
+		from := rng.IntN(3)
+		a, b := float32(rng.NormFloat64()), float32(100*rng.NormFloat64())
+		plane, apart := cAlloc(4*n), cAlloc(8*n)
+		affine(plane, src[from:], n, 1, 3, a, b)
+		affine(apart, src[from:], n, 2, 3, a, b)
+		bytesPlane, bytesApart := bytes.Repeat([]byte{0xA5}, n+1), make([]byte, 2*n)
+		copyStrided(bytesPlane, src[from:], n, 1, 3)
+		copyStrided(bytesApart, src[from:], n, 2, 3)
+		for i := range n {
+			if got, want := math.Float32bits(floats(plane)[i]), math.Float32bits(floats(apart)[2*i]); got != want {
+				t.Fatalf("%v * %d + %v: got bits %#x in a plane, want %#x", a, src[from+3*i], b, got, want)
+			}
+			if want := src[from+3*i]; bytesPlane[i] != want || bytesApart[2*i] != want || bytesPlane[n] != 0xA5 {
+				t.Fatalf("byte %d of %d: got %d and %d, want %d and nothing beyond", i, n, bytesPlane[i], bytesApart[2*i], want)
+			}
+		}
+		cFree(plane)
+		cFree(apart)
+	}
+}

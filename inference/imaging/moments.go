@@ -131,12 +131,8 @@ func moments(p *Picture, rows []int32, scratch []byte, plain bool) (mean, varian
 	if rows == nil {
 		n = p.h
 	}
-	wide := C.have_avx2()
-	if plain {
-		wide = 0
-	}
-	m := C.picture_moments((*C.uint8_t)(unsafe.SliceData(p.buf)), C.int(p.w), C.int(p.h), C.int(p.c), cBool(p.rgb),
-		(*C.int32_t)(unsafe.SliceData(rows)), C.int(n), (*C.uint8_t)(unsafe.SliceData(scratch)), wide)
+	m := C.picture_moments(cBytes(p.buf), C.int(p.w), C.int(p.h), C.int(p.c), cBool(p.rgb),
+		(*C.int32_t)(unsafe.SliceData(rows)), C.int(n), cBytes(scratch), wideUnless(plain))
 	px := float64(p.w) * float64(n)
 	mean = float64(m.sum) / px
 	lap := float64(m.lap) / px

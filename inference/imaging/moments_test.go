@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"os"
+	"syscall"
 	"testing"
 
 	"gocv.io/x/gocv"
@@ -235,6 +237,48 @@ func TestSwapAndSpread(t *testing.T) {
 	}
 }
 
+// guarded returns n bytes behind which lies a page that must not be touched.
+func guarded(t *testing.T, n int) []byte {
+	t.Helper()
+	page := os.Getpagesize()
+	whole := (n + page - 1) / page * page
+	m, err := syscall.Mmap(-1, 0, whole+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = syscall.Munmap(m) })
+	if err := syscall.Mprotect(m[whole:], syscall.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	return m[whole-n : whole]
+}
+
+// Rows may end where the memory ends: a kernel that touches more than its pixels ends the test's process.
+func TestKernelsStayInTheirRows(t *testing.T) {
+	for n := 1; n < 140; n += 3 {
+		gray, colour, out, wide := guarded(t, n), guarded(t, 3*n), guarded(t, n), guarded(t, 3*n)
+		for _, plain := range []bool{false, true} {
+			luma(out, colour, n, false, plain)
+			swap3(wide, colour, n, plain)
+			spread3(wide, gray, n, plain)
+			p := Picture{buf: gray, w: n, h: 1, c: 1}
+			moments(&p, nil, nil, plain)
+			p = Picture{buf: colour, w: n, h: 1, c: 3}
+			moments(&p, nil, wide, plain)
+		}
+	}
+}
+
+func TestResetNeverGivesOutWhatWasLent(t *testing.T) {
+	p, data := newTestPicture(t), make([]byte, 64)
+	for range 2 { // without memory of its own, and with
+		p.borrow(data, 8, 8, 1)
+		if err := p.reset(8, 8, 1); err != nil || &p.buf[0] == &data[0] {
+			t.Fatalf("reset: got %v and the bytes that were lent, want others", err)
+		}
+	}
+}
+
 // cut cuts data into random pieces, some of them empty.
 func cut(rng *rand.Rand, data []byte) [][]byte {
 	var out [][]byte
@@ -332,6 +376,9 @@ func TestRawPixelsInAnyPiecesAreTheSame(t *testing.T) {
 					t.Fatal("Decode keeps the frame's own bytes")
 				}
 				borrowed++
+			}
+			if len(w.raw.buf) != 0 {
+				t.Fatal("the worker keeps the frame's own bytes")
 			}
 			p.Close()
 		}

@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"fmt"
-	"unsafe"
 
 	"gocv.io/x/gocv"
 
@@ -166,26 +165,20 @@ func wideUnless(plain bool) C.int {
 	return C.have_avx2()
 }
 
-func pixels(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(b))) }
-
 // luma writes the grey values of n px of three bytes, in the order BGR or RGB, as OpenCV computes them.
 func luma(dst, src []byte, n int, rgb, plain bool) {
 	_, _ = dst[n-1], src[3*n-1]
-	order := C.int(0)
-	if rgb {
-		order = 1
-	}
-	C.luma_u8(pixels(dst), pixels(src), C.size_t(n), order, wideUnless(plain))
+	C.luma_u8(cBytes(dst), cBytes(src), C.size_t(n), cBool(rgb), wideUnless(plain))
 }
 
 // swap3 copies n px of three bytes, the first and the third exchanged.
 func swap3(dst, src []byte, n int, plain bool) {
 	_, _ = dst[3*n-1], src[3*n-1]
-	C.swap3_u8(pixels(dst), pixels(src), C.size_t(n), wideUnless(plain))
+	C.swap3_u8(cBytes(dst), cBytes(src), C.size_t(n), wideUnless(plain))
 }
 
 // spread3 copies n grey px into three bytes each.
 func spread3(dst, src []byte, n int, plain bool) {
 	_, _ = dst[3*n-1], src[n-1]
-	C.spread3_u8(pixels(dst), pixels(src), C.size_t(n), wideUnless(plain))
+	C.spread3_u8(cBytes(dst), cBytes(src), C.size_t(n), wideUnless(plain))
 }
