@@ -17,7 +17,7 @@ func (m *Model) spec() imaging.Spec {
 	in := m.manifest.Inputs[0]
 	s := imaging.Spec{
 		Width: in.Width, Height: in.Height, ChannelsLast: in.Layout == models.NHWC, Uint8: in.Type == models.Uint8,
-		Area: in.Interpolation == models.Area, Center: in.Anchor != models.TopLeft, Pad: in.Pad, Scale: in.Scale, Mean: in.Mean, Std: in.Std,
+		Scaled: in.Decode == models.DecodeScaled, Area: in.Interpolation == models.Area, Center: in.Anchor != models.TopLeft, Pad: in.Pad, Scale: in.Scale, Mean: in.Mean, Std: in.Std,
 		Colour: map[models.Color]imaging.Colour{models.Gray: imaging.Gray, models.RGB: imaging.RGB, models.BGR: imaging.BGR}[in.Color],
 		Resize: map[models.Resize]imaging.Resize{models.Letterbox: imaging.Letterbox, models.Stretch: imaging.Stretch, models.ResizeNone: imaging.ResizeNone}[in.Resize],
 	}
@@ -64,7 +64,8 @@ func (h *hand) close() {
 
 // fill decodes a frame and writes its sample, without aligning it.
 func (h *hand) fill(dst []byte, f inspection.Frame) (inspection.Placement, error) {
-	if err := h.worker.Decode(f.Image, h.spec.Colour, h.picture); err != nil {
+	defer h.picture.Forget()
+	if err := h.worker.DecodeFor(f.Image, []imaging.Spec{h.spec}, false, h.picture); err != nil {
 		return inspection.Placement{}, err
 	}
 	return h.worker.Fill(dst, h.spec, h.picture, h.templates[f.ReferenceKey()], imaging.Shift{})
