@@ -28,6 +28,7 @@ type estimate struct {
 	drifts    []float64 // the same of each size; 0 where none was measured
 	ratios    []float64 // measured / expected of the last runs, a ring
 	spread    float64   // p99 / expected
+	likely    float64   // p90 / expected
 	confirmed time.Duration
 	alone     time.Duration // moving average of one sample run by all threads; 0 where that is unknown
 
@@ -36,7 +37,7 @@ type estimate struct {
 }
 
 func newEstimate(c Curve, guess bool, now time.Duration) *estimate {
-	e := &estimate{curve: slices.Clone(c), guess: guess, drift: 1, drifts: make([]float64, len(c)), confirmed: now, spread: 1}
+	e := &estimate{curve: slices.Clone(c), guess: guess, drift: 1, drifts: make([]float64, len(c)), confirmed: now, spread: 1, likely: 1}
 	for _, p := range c {
 		e.spread = max(e.spread, float64(p.P99)/float64(p.Expected))
 	}
@@ -87,10 +88,19 @@ func (e *estimate) ratio(r float64, first bool) {
 	e.runs++
 	if e.runs < enough {
 		e.spread = max(e.spread, min(r, outlier))
-	} else if e.runs%16 == 0 {
-		sorted := slices.Sorted(slices.Values(e.ratios))
-		e.spread = max(1, sorted[int(math.Ceil(0.99*float64(len(sorted))))-1])
 	}
+	if e.runs%16 == 0 {
+		sorted := slices.Sorted(slices.Values(e.ratios))
+		e.likely = quantile(sorted, 0.9)
+		if e.runs >= enough {
+			e.spread = quantile(sorted, 0.99)
+		}
+	}
+}
+
+// quantile reads ratios in order; never less than what was expected.
+func quantile(sorted []float64, q float64) float64 {
+	return max(1, sorted[int(math.Ceil(q*float64(len(sorted))))-1])
 }
 
 // observeAlone notes how long a sample took that had all threads.

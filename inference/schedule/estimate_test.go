@@ -142,3 +142,41 @@ func TestCurvesAreChecked(t *testing.T) {
 		t.Error("a batch pays where it costs less than its samples one by one, and only there")
 	}
 }
+
+// Where run times vary so much that nobody can be sure of them, a sample with time to spare goes before one that would most
+// likely end late.
+func TestWhoHasAChanceGoesFirstWhereNobodyIsSafe(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		took    func(run int) time.Duration
+		left    []time.Duration
+		started int
+	}{
+		{"nine of ten take as long as ever", func(run int) time.Duration {
+			if run%20 == 0 {
+				return 39 * ms
+			}
+			return 10 * ms
+		}, []time.Duration{12 * ms, 20 * ms, 30 * ms}, 0},
+		{"one of two takes twice as long", func(run int) time.Duration { return 10*ms + time.Duration(run%2)*20*ms }, []time.Duration{21 * ms, 24 * ms, 28 * ms}, 2},
+	} {
+		q := open(t, 1)
+		q.Introduce(0, schedule.Proportional([]int{1}))
+		for run := range 512 {
+			q.Observe(0, 1, c.took(run), epoch)
+		}
+		var waiting []*sample
+		for _, left := range c.left {
+			s, err := offer(q, 0, left)
+			if err != nil {
+				t.Fatalf("%s: %v left: %v", c.name, left, err)
+			}
+			waiting = append(waiting, s)
+		}
+		d := q.Next(0, epoch)
+		if len(d.Batch) != 1 || d.Batch[0] != waiting[c.started] {
+			curve, _ := q.Curve(0)
+			t.Errorf("%s, %v: got %d samples, want the one with %v left", c.name, curve, len(d.Batch), c.left[c.started])
+		}
+	}
+}
