@@ -43,10 +43,15 @@ func sessionOptions(p models.Provider, threads int) (*onnx.SessionOptions, error
 	if err != nil {
 		return nil, err
 	}
+	spin := "0"
+	if threads > 1 {
+		spin = "1"
+	}
 	err = errors.Join(
 		o.SetIntraOpNumThreads(threads),
 		o.SetInterOpNumThreads(1),
-		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+		o.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
+		o.AddSessionConfigEntry("session.force_spinning_stop", spin),
 		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
 		o.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
 	)
