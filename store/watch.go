@@ -93,16 +93,23 @@ func readRevision(ctx context.Context, q querier) (last uint64, err error) {
 func (s *Store) changedAfter(ctx context.Context, sel *selection, after uint64) (rs []*row, upTo uint64, err error) {
 	own := *sel // its arguments grow here, for this one query
 	own.args = sel.args[:len(sel.args):len(sel.args)]
-	terms := append([]string{"r.revision > " + own.arg(after)}, own.terms...)
-	terms = append(terms, own.within(nil, true)...)
+	terms := append(own.terms[:len(own.terms):len(own.terms)], own.within(nil, true)...)
 	if len(sel.arms) > 0 {
 		terms = append(terms, "("+strings.Join(sel.arms, " OR ")+")")
 	}
-	from := "results r INDEXED BY results_revision"
+	join := ""
 	if strings.Contains(sel.from, "called_defects") {
-		from = "results r INDEXED BY results_revision CROSS JOIN called_defects c ON c.result_id = r.id AND c.received = r.received"
+		join = " CROSS JOIN called_defects c ON c.result = r.n AND c.received = r.received"
 	}
-	query := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY r.revision LIMIT %d", resultColumns, from, strings.Join(terms, " AND "), watchPage)
+	// Results that are as they were recorded stand in the table itself in the order of their revisions, the others in an
+	// index: the two walks are merged.
+	since := own.arg(after)
+	arm := func(revision, from, which string) string {
+		return "SELECT " + strings.TrimSuffix(resultColumns, "r.revision") + revision + " AS revision FROM results r " + from + join + " WHERE " +
+			strings.Join(append([]string{revision + " > " + since, which}, terms...), " AND ")
+	}
+	query := fmt.Sprintf("%s UNION ALL %s ORDER BY revision LIMIT %d", arm("r.n", "NOT INDEXED", "r.revision = r.n"),
+		arm("r.revision", "INDEXED BY results_changed", "r.revision <> r.n"), watchPage)
 	err = s.snapshot(ctx, func(q querier) error {
 		if upTo, err = readRevision(ctx, q); err != nil {
 			return err
