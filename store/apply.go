@@ -28,6 +28,10 @@ func (t *tx) apply(it *item, now time.Time) error {
 
 // find reads a whole result for a change. ErrNotFound when there is none.
 func (t *tx) find(id inspection.ResultID) (*row, error) {
+	id, err := t.w.former.recorded(t.ctx, t, id)
+	if err != nil {
+		return nil, err
+	}
 	rs, err := readResults(t.ctx, t, "SELECT "+resultColumns+" FROM results r WHERE r.id = ?1", id)
 	if err != nil {
 		return nil, err
@@ -86,17 +90,20 @@ func receivedAt(received, now time.Time) int64 {
 
 // insert makes a row of results and returns its n, which is its first revision, or 0 when the key has one.
 func (t *tx) insert(it *item, f *inspection.Frame, im inspection.ImageInfo, e inspection.Effect, stub bool, now time.Time) (int64, error) {
+	if id, err := t.w.former.recorded(t.ctx, t, it.id); err != nil || id != it.id {
+		return 0, err
+	}
 	revision, err := t.next()
 	if err != nil {
 		return 0, err
 	}
 	k := it.Key
 	state := imageState(im)
-	changed, err := t.changed(`INSERT INTO results (n, id, line, station, camera, session, seq, stub, attempt, view, reference, serial,
+	changed, err := t.changed(`INSERT INTO results (n, former, id, line, station, camera, session, seq, stub, attempt, view, reference, serial,
 			run_id, lot, work_order, product, recipe, captured_at, encoder, budget_ns, simulated, image_format, pixel_format,
 			width, height, stride, image_size, image_sha256, image_state, effective_verdict, effective_source, effective_reason,
 			received, recorded, revision, image_ref)
-		VALUES (?34, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+		VALUES (?34, 0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
 			?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)
 		ON CONFLICT DO NOTHING`,
 		it.id, k.Line, k.Station, k.Camera, k.Session, int64(k.Seq), stub, f.Attempt, f.View, f.Reference, f.Serial,

@@ -64,6 +64,20 @@ func TestListsWalkAnIndex(t *testing.T) {
 			}
 		}
 	}
+	for name, q := range map[string]inspection.Query{
+		"all": {}, "lot": {Lot: "x"}, "class": {DefectClass: "c"}, "verdict": {Verdicts: []inspection.Verdict{inspection.Fail}, From: from},
+	} {
+		sel, err := newSelection(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		query, args := sel.changes(5)
+		plan := explain(t, s, query, args)
+		if !strings.Contains(plan, "r USING INTEGER PRIMARY KEY (rowid>?)") || !strings.Contains(plan, "r USING INDEX results_changed (revision>?)") ||
+			strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN r") {
+			t.Errorf("watch %s: got plan\n%swant the table and results_changed walked and merged", name, plan)
+		}
+	}
 	for name, terms := range map[string]string{
 		"pending": "image_state = 'pending' ORDER BY n LIMIT 5", "room": "image_state = 'kept' ORDER BY shed_rank, received, n LIMIT 5",
 		"age": "image_state = 'kept' AND shed_rank = 1 AND received < 5 ORDER BY received, n LIMIT 5",

@@ -118,6 +118,8 @@ type writer struct {
 	seat chan struct{} // one token: the right to write
 	db   *sql.DB
 
+	former former // set before the first transaction
+
 	// Guarded by the seat.
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt

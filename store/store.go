@@ -26,6 +26,7 @@ type Store struct {
 	read *sql.DB
 
 	exists *sql.Stmt // on the read pool: is there a result with this id
+	former former
 
 	closing chan struct{}
 	once    sync.Once
@@ -75,6 +76,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	if s.exists, err = s.read.PrepareContext(ctx, "SELECT 1 FROM results WHERE id = ?1"); err != nil {
 		return nil, fmt.Errorf("store: database %s: %w", path, err)
 	}
+	if s.former, err = readFormer(ctx, s.read); err != nil {
+		return nil, fmt.Errorf("store: database %s: %w", path, err)
+	}
+	s.w.former = s.former
 	s.m = newMetrics(reg)
 	return s, nil
 }
