@@ -186,3 +186,37 @@ func TestDSNReachesEveryConnection(t *testing.T) {
 		defer func() { _ = db.Close() }() //nolint:revive // both pools
 	}
 }
+
+// TestInsertsAreCheap: the two statements that every frame takes build no table of their own, as a CHECK of a word against
+// a list would make them, and enter a row in no more trees than these.
+func TestInsertsAreCheap(t *testing.T) {
+	s, err := Open(t.Context(), Config{Dir: t.TempDir()}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for query, trees := range map[string]int{insertResult: 14, insertJudgement: 1} {
+		rows, err := s.read.QueryContext(t.Context(), "EXPLAIN "+query, make([]any, strings.Count(query, "?"))...) //nolint:sqlclosecheck // each closes it
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened := 0
+		if err := each(rows, func() error {
+			var op string
+			var rest [7]any
+			err := rows.Scan(&rest[0], &op, &rest[1], &rest[2], &rest[3], &rest[4], &rest[5], &rest[6])
+			switch op {
+			case "OpenWrite":
+				opened++
+			case "OpenEphemeral":
+				t.Errorf("%.40s: builds a table at each row", query)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if opened > trees {
+			t.Errorf("%.40s: writes %d trees, want at most %d: every one costs a page a commit", query, opened, trees)
+		}
+	}
+}
