@@ -16,6 +16,15 @@ type former map[string]inspection.FrameKey
 // idPrefix is the length of what the ids of one session have in common; the rest is the seq.
 const idPrefix = 16
 
+// has reports whether a key's session has results from before.
+func (f former) has(key inspection.FrameKey) bool {
+	if len(f) == 0 {
+		return false
+	}
+	_, ok := f[string(key.ID()[:idPrefix])]
+	return ok
+}
+
 func readFormer(ctx context.Context, q querier) (former, error) {
 	rows, err := q.QueryContext(ctx, "SELECT line, station, camera, session FROM former_sessions")
 	if err != nil {

@@ -22,6 +22,9 @@ func (s *Store) Get(ctx context.Context, id inspection.ResultID) (inspection.Res
 // known (a gap, an announcement that came first) the frame has still to be judged: that is ErrNotFound too, and the
 // result beside it holds what was announced and said so far.
 func (s *Store) Lookup(ctx context.Context, key inspection.FrameKey) (inspection.Result, error) {
+	if s.isNew(ctx, key) {
+		return inspection.Result{}, fmt.Errorf("store: frame %s: %w", key, s.closed(inspection.ErrNotFound))
+	}
 	r, err := s.get(ctx, key.ID())
 	switch {
 	case err != nil:
@@ -37,7 +40,7 @@ func (s *Store) get(ctx context.Context, id inspection.ResultID) (*row, error) {
 	if err != nil {
 		return nil, s.closed(err)
 	}
-	// Most of the desk's questions are about frames that nobody has seen yet: they end here, on one prepared look-up.
+	// Many a question is about something that is not there: it ends here, on one prepared look-up.
 	var there int
 	if err := s.exists.QueryRowContext(ctx, id).Scan(&there); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {

@@ -27,6 +27,7 @@ type Store struct {
 
 	exists *sql.Stmt // on the read pool: is there a result with this id
 	former former
+	seen   *seen
 
 	closing chan struct{}
 	once    sync.Once
@@ -53,7 +54,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	if name := networkFS(cfg.Dir); name != "" {
 		log.Warn("the data directory is on a network file system: SQLite's locks do not hold there and results can be lost; move node.data_dir to a local disk", "dir", cfg.Dir, "file_system", name)
 	}
-	s := &Store{cfg: cfg, log: log, lock: lock, closing: make(chan struct{}), changes: newChanges()}
+	s := &Store{cfg: cfg, log: log, lock: lock, closing: make(chan struct{}), changes: newChanges(), seen: newSeen(seenSessions)}
 	defer func() {
 		if err != nil {
 			_ = s.Close()
