@@ -76,15 +76,16 @@ var house = []room{
 		outside: []string{"github.com/hashicorp/memberlist", "google.golang.org/grpc", "google.golang.org/protobuf"},
 	},
 	{
-		path: "custody",
-		ours: []string{"inspection"},
+		path:    "custody",
+		ours:    []string{"inspection"},
+		outside: []string{"github.com/zeebo/xxh3"},
 	},
 	{
 		path: "store",
 		ours: []string{"inspection"},
 		outside: []string{
 			"database/sql", "modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3",
-			"github.com/minio/minio-go/v7", "golang.org/x/sys",
+			"github.com/minio/minio-go/v7", "golang.org/x/sys", "github.com/zeebo/xxh3",
 		},
 	},
 	{

@@ -47,11 +47,14 @@ type childConfig struct {
 	subject  func() string // names what is measured now
 }
 
+// socket is where cameras of this host connect.
+func (c childConfig) socket() string { return filepath.Join(c.dir, "cameras.sock") }
+
 // settings are what a benchmark's node has beside its defaults.
 func (c childConfig) settings() []string {
 	list := []string{
 		"node.name=benchmark", "node.data_dir=" + filepath.Join(c.dir, "data"), "recipes.dir=" + c.recipes, "models.dir=" + c.models,
-		"listen.grpc=127.0.0.1:0", "listen.http=127.0.0.1:0", "images.budget=1GiB", "log.format=json",
+		"listen.grpc=127.0.0.1:0", "listen.http=127.0.0.1:0", "listen.socket=" + c.socket(), "images.budget=1GiB", "log.format=json",
 	}
 	if c.profiles != "" {
 		list = append(list, "listen.pprof=true")
@@ -238,33 +241,49 @@ func gcTime(line string) (time.Duration, bool) {
 // cpu is what the node's process has used of all cores.
 func (n *child) cpu() (time.Duration, error) { return processCPU(n.cmd.Process.Pid) }
 
-// record takes a CPU profile of a run's length where profiles are asked for. The returned function waits for it.
+// record takes a CPU profile of a run's length, and the node's metrics at its end, where profiles are asked for. The
+// returned function waits for it.
 func (n *child) record(length time.Duration) (done func() error) {
 	if n.config.profiles == "" {
 		return func() error { return nil }
 	}
 	name := n.config.subject()
 	n.profiled[name]++
-	path := filepath.Join(n.config.profiles, fmt.Sprintf("%s-%d.pb.gz", name, n.profiled[name]))
+	path := filepath.Join(n.config.profiles, fmt.Sprintf("%s-%d", name, n.profiled[name]))
 	end := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), length+30*time.Second)
 		defer cancel()
 		profile, err := n.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(length.Seconds()))))
 		if err == nil {
-			err = os.WriteFile(path, []byte(profile), 0o644) //nolint:gosec // for everyone to read
+			err = os.WriteFile(path+".pb.gz", []byte(profile), 0o644) //nolint:gosec // for everyone to read
 		}
 		end <- err
 	}()
-	return func() error { return <-end }
+	return func() error {
+		metrics, err := n.ask(context.Background(), "/metrics")
+		if err == nil {
+			err = os.WriteFile(path+".metrics", []byte(metrics), 0o644) //nolint:gosec // for everyone to read
+		}
+		return errors.Join(err, <-end)
+	}
 }
 
 // wakeUps is how often the node's threads went to sleep so far.
 func (n *child) wakeUps() int { return sleeps(n.cmd.Process.Pid) }
 
-// dial opens cameras to the node.
-func (n *child) dial(ctx context.Context, recipe string, streams int, apart bool) (*load.Client, error) {
-	return load.Dial(ctx, load.Config{Addr: n.grpc, Recipe: recipe, Line: "benchmark", Station: "load", Camera: "camera", Streams: streams, Apart: apart})
+// dial opens cameras to the node over its socket, as cameras on its host do.
+func (n *child) dial(ctx context.Context, recipe string, streams int) (*load.Client, error) {
+	return n.dialTo(ctx, "unix://"+n.config.socket(), recipe, streams)
+}
+
+// dialTCP opens cameras to the node over loopback.
+func (n *child) dialTCP(ctx context.Context, recipe string, streams int) (*load.Client, error) {
+	return n.dialTo(ctx, n.grpc, recipe, streams)
+}
+
+func (n *child) dialTo(ctx context.Context, addr, recipe string, streams int) (*load.Client, error) {
+	return load.Dial(ctx, load.Config{Addr: addr, Recipe: recipe, Line: "benchmark", Station: "load", Camera: "camera", Streams: streams, Apart: true})
 }
 
 // stop ends the node and waits for it.

@@ -23,7 +23,7 @@ func manyStreams(ctx context.Context, s *suite) error {
 	}
 	rate := 0.4 * w.capacity()
 	run := func(streams int, seed uint64) (served, error) {
-		c, err := n.dial(ctx, w.name, streams, true)
+		c, err := n.dialTCP(ctx, w.network, streams)
 		if err != nil {
 			return served{}, err
 		}
@@ -59,7 +59,7 @@ func manyStreams(ctx context.Context, s *suite) error {
 	j := judge(pairs, ratio)
 	row := newRow("P8a", fmt.Sprintf("%d streams", many), Bar{1.15, true}, "", j)
 	row.Raw, row.Frames = fmt.Sprintf("one stream: CPU %.3f ms a frame", j.raw.Median/1e6), frames
-	row.note("conv1 at %.0f frames/s, a connection for each stream", rate)
+	row.note("%s at %.0f frames/s, a connection for each stream", w.network, rate)
 	s.add(row)
 	return nil
 }
@@ -81,7 +81,7 @@ func sizes(ctx context.Context, s *suite) error {
 		if err != nil {
 			return err
 		}
-		c, err := n.dial(ctx, w.name, 2, true)
+		c, err := n.dial(ctx, w.network, 2)
 		if err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func jpegs(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
-	c, err := n.dial(ctx, w.name, camerasAtOnce, true)
+	c, err := n.dial(ctx, w.network, camerasAtOnce)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func jpegs(ctx context.Context, s *suite) error {
 	j := judge(pairs, ratio)
 	row := newRow("P9", "5 MP JPEG", Bar{Limit: 0.90}, "", j)
 	row.Raw, row.Frames = fmt.Sprintf("decode, resize, infer: %.1f frames/s", j.raw.Median), count
-	row.note("conv9, %d kB a JPEG", frames[0].Image.Data.Len()/1000)
+	row.note("%s, %d kB a JPEG", w.network, frames[0].Image.Data.Len()/1000)
 	if flaws != "" {
 		row.note("%s", flaws)
 	}
@@ -204,7 +204,7 @@ func (s *suite) recordingOf(ctx context.Context, w *workload) error {
 		if err != nil {
 			return err
 		}
-		c, err := n.dial(ctx, w.name, camerasAtOnce, true)
+		c, err := n.dial(ctx, w.network, camerasAtOnce)
 		if err != nil {
 			return err
 		}
@@ -271,7 +271,7 @@ func garbage(ctx context.Context, s *suite) error {
 }
 
 func (s *suite) garbageOf(ctx context.Context, n *child, w *workload, name string) error {
-	c, err := n.dial(ctx, w.name, camerasAtOnce, true)
+	c, err := n.dial(ctx, w.network, camerasAtOnce)
 	if err != nil {
 		return err
 	}

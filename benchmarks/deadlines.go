@@ -28,7 +28,7 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
-	c, err := n.dial(ctx, w.name, 4*camerasAtOnce, true)
+	c, err := n.dial(ctx, w.network, 4*camerasAtOnce)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (s *suite) mostCameras(ctx context.Context, w *workload, n *child, together
 		if err != nil {
 			return 0, "", "", err
 		}
-		c, err := n.dial(ctx, w.name, count, true)
+		c, err := n.dial(ctx, w.network, count)
 		if err != nil {
 			return 0, "", "", err
 		}

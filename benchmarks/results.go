@@ -137,7 +137,7 @@ func newResults(cfg Config) *Results {
 		LoadBy: [2]string{firstLine("/proc/loadavg")}, Pairs: cfg.Pairs, Unit: cfg.Unit.String(),
 		Notes: map[string]string{
 			"recording": "frames are not simulated; every verdict is recorded; PASS images are not kept (keep: {pass: none}); one of 16 conv pictures fails, and its image is kept",
-			"client":    "camera/load in the benchmark's process, on the same cores, over loopback TCP",
+			"client":    "camera/load in the benchmark's process, on the same cores, over the node's Unix socket (P8a: loopback TCP)",
 			"generator": generator(),
 			"latency":   "from when a frame was due; the frame carries what is left of its budget, less 1 ms",
 			"void":      "a pair is void when the comparison before and after it differs by more than 10 %, a run when the generator's p99 lag is above 1 ms",

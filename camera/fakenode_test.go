@@ -76,10 +76,7 @@ func (n *fakeNode) start(t *testing.T, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts, err := proto.ServerOptions(4<<20, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	opts := proto.ServerOptions(4<<20, 1<<20)
 	n.addr = lis.Addr().String()
 	n.srv = grpc.NewServer(opts...)
 	assayv1.RegisterInspectionServiceServer(n.srv, n)

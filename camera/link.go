@@ -42,10 +42,7 @@ var errNoWelcome = errors.New("no welcome in time")
 
 // dial opens a link to a node and waits for its Welcome.
 func (s *Stream) dial(addr string) (*link, error) {
-	opts, err := proto.DialOptions()
-	if err != nil {
-		return nil, err
-	}
+	opts := proto.DialOptions()
 	if len(s.cfg.DialOptions) == 0 {
 		opts = append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	}

@@ -2,8 +2,6 @@ package custody
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -107,17 +105,17 @@ func (d *Desk) Inspect(ctx context.Context, job inspection.Job) (inspection.Answ
 	if job.Received.IsZero() {
 		job.Received = time.Now()
 	}
-	digest := digestOf(job.Frame.Image.Data)
+	sum := xxh128Of(job.Frame.Image.Data)
 	due := d.lastCall(job)
 	defer due.stop()
 	for {
-		f, joined, err := d.board(job, digest)
+		f, joined, err := d.board(job, sum)
 		switch {
 		case errors.Is(err, inspection.ErrOverloaded):
 			return d.unrecorded(job, d.fallback(job, inspection.ReasonOverloaded, err.Error())), nil
 		case err != nil:
 			return inspection.Answer{}, fmt.Errorf("take frame %s: %w", job.Frame.Key, err)
-		case f.digest == digest:
+		case f.xxh128 == sum:
 			return d.await(ctx, f, job, joined, due)
 		}
 		// Another picture is in flight under this key. Whether this one is a conflict or the first to be recorded is
@@ -133,7 +131,7 @@ func (d *Desk) Inspect(ctx context.Context, job inspection.Job) (inspection.Answ
 }
 
 // board finds the flight of a key or starts one for this job.
-func (d *Desk) board(job inspection.Job, digest string) (f *flight, joined bool, err error) {
+func (d *Desk) board(job inspection.Job, sum string) (f *flight, joined bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -145,7 +143,7 @@ func (d *Desk) board(job inspection.Job, digest string) (f *flight, joined bool,
 	if len(d.flights) >= d.cfg.InFlight+d.cfg.CommitQueue {
 		return nil, false, inspection.ErrOverloaded
 	}
-	f = newFlight(job, digest, d.places < d.cfg.InFlight)
+	f = newFlight(job, sum, d.places < d.cfg.InFlight)
 	if f.placed {
 		d.places++
 	}
@@ -277,13 +275,4 @@ func (d *Desk) Close(ctx context.Context) error {
 	}
 	d.log.Error("the desk was stopped before it was drained; cameras will send again what was not recorded")
 	return fmt.Errorf("drain the desk: %w", context.Cause(ctx))
-}
-
-// digestOf returns the SHA-256 of an image's bytes in hexadecimal.
-func digestOf(b *inspection.Buffer) string {
-	h := sha256.New()
-	for _, p := range b.Pieces() {
-		h.Write(p)
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

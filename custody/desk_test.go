@@ -54,8 +54,11 @@ func TestModelAnswerIsRecordedThenSent(t *testing.T) {
 			t.Errorf("Timings.Commit %v, want 5ms", a.Judgement.Timings.Commit)
 		}
 		r := b.store.result(t, job.Frame.Key)
-		if r.Frame.Image.Data != nil || r.Image.SHA256 != digestOf(job.Frame.Image.Data) || r.Image.Size != 1 {
-			t.Errorf("recorded image %+v with data %v, want digest and size of the bytes and no data", r.Image, r.Frame.Image.Data)
+		if r.Frame.Image.Data != nil || r.Image.XXH128 != xxh128Of(job.Frame.Image.Data) || r.Image.Size != 1 {
+			t.Errorf("recorded image %+v with data %v, want checksum and size of the bytes and no data", r.Image, r.Frame.Image.Data)
+		}
+		if r.Image.SHA256 != "" {
+			t.Errorf("recorded SHA-256 %q, want none: only an image that is kept gets it", r.Image.SHA256)
 		}
 		if r.Image.State != inspection.ImageShed || len(b.album.pictures()) != 0 {
 			t.Errorf("PASS image is %s and %d were kept, want shed and none: the recipe keeps none", r.Image.State, len(b.album.pictures()))
@@ -397,8 +400,8 @@ func TestConflictWithTheRecord(t *testing.T) {
 				if len(r.Judgements) != 2 || r.Judgements[1].Role != inspection.RoleDuplicate {
 					t.Errorf("judgements %+v, want the first and one duplicate", r.Judgements)
 				}
-				if r.Image.SHA256 != digestOf(newJob(1, "a").Frame.Image.Data) {
-					t.Errorf("the record's digest was overwritten")
+				if r.Image.XXH128 != xxh128Of(newJob(1, "a").Frame.Image.Data) {
+					t.Errorf("the record's checksum was overwritten")
 				}
 			})
 		})

@@ -14,7 +14,7 @@ import (
 // desk; those who wait for it come and go.
 type flight struct {
 	job     inspection.Job
-	digest  string
+	xxh128  string        // of the image
 	size    int           // of the image, in bytes
 	invalid error         // what is wrong with the image, as far as that can be told without decoding
 	placed  bool          // it holds a place and its image bytes; without, it is recorded as OVERLOADED
@@ -29,9 +29,9 @@ type flight struct {
 	ended   bool
 }
 
-func newFlight(job inspection.Job, digest string, placed bool) *flight {
+func newFlight(job inspection.Job, xxh128 string, placed bool) *flight {
 	im := job.Frame.Image
-	f := &flight{job: job, digest: digest, size: im.Data.Len(), invalid: im.Validate(), placed: placed, done: make(chan struct{})}
+	f := &flight{job: job, xxh128: xxh128, size: im.Data.Len(), invalid: im.Validate(), placed: placed, done: make(chan struct{})}
 	if placed {
 		f.job.Frame.Image.Data.Ref()
 	} else {
@@ -92,10 +92,8 @@ func (d *Desk) fly(f *flight) {
 	key := f.job.Frame.Key
 	rec, err := d.store.Lookup(d.storing, key)
 	switch {
-	case err == nil && (rec.Image.SHA256 == f.digest || rec.Image.SHA256 == ""):
-		d.repeat(f, rec)
 	case err == nil:
-		d.conflict(f, rec)
+		d.recorded(f, rec)
 	case errors.Is(err, inspection.ErrNotFound):
 		d.judgeAndRecord(f, rec)
 	default:
@@ -162,16 +160,29 @@ func (d *Desk) judgeAndRecord(f *flight, rec inspection.Result) {
 	d.lateAnswer(f, late, true)
 }
 
-// repeat answers a delivery from the record.
-func (d *Desk) repeat(f *flight, rec inspection.Result) {
-	d.conclude(f, rec, true)
+// recorded is the way of a frame that is recorded already: the same picture is answered from the record, another one is a
+// conflict. A record that knows of no picture is answered from too.
+func (d *Desk) recorded(f *flight, rec inspection.Result) {
+	came := inspection.ImageInfo{XXH128: f.xxh128}
+	if rec.Image.XXH128 == "" && rec.Image.SHA256 != "" { // recorded before there was XXH128
+		if !f.placed && f.size > 0 {
+			d.giveUp(f, fmt.Errorf("%w: the image is to be compared with its record by SHA-256 when there is a place", inspection.ErrOverloaded))
+			return
+		}
+		came.SHA256 = sha256Of(f.job.Frame.Image.Data)
+	}
+	name, sum, known := came.Checksums(rec.Image)
+	if sum == known {
+		d.conclude(f, rec, true)
+		return
+	}
+	d.conflict(f, rec, fmt.Sprintf("delivered again with another image: %s %s, recorded is %s", name, sum, known))
 }
 
 // conflict records that the same key came with another picture, once for each other picture.
-func (d *Desk) conflict(f *flight, rec inspection.Result) {
+func (d *Desk) conflict(f *flight, rec inspection.Result, detail string) {
 	d.m.conflicts.Inc()
-	j := d.rule(f.job, inspection.ReasonConflict,
-		fmt.Sprintf("delivered again with another image: SHA-256 %s, recorded is %s", f.digest, rec.Image.SHA256))
+	j := d.rule(f.job, inspection.ReasonConflict, detail)
 	j.Role = inspection.RoleDuplicate
 	f.decide(j.Verdict)
 	known := slices.ContainsFunc(rec.Judgements, func(r inspection.Judgement) bool {

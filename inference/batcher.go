@@ -22,6 +22,8 @@ type BatcherConfig struct {
 	Queue int
 	// MaxDelay is how long a batch that could be larger waits to be filled. 0: never, a batch is what is queued.
 	MaxDelay time.Duration
+	// Yield gives each worker a thread of its own that yields to the rest of the process, see yield.
+	Yield bool
 }
 
 // Task is one sample's way through a worker. The batcher calls Fill, then Read, each at most once and never at the same

@@ -91,7 +91,7 @@ func New(config Config, rt Runtime, repo *models.Repository, node string, log *s
 		}
 		e.threads = append(e.threads, &thread{imaging: w, picture: imaging.NewPicture()})
 	}
-	e.batcher, err = newBatcher(BatcherConfig{Workers: config.Threads, Queue: config.Queue, MaxDelay: config.MaxBatchDelay}, log, e.metrics)
+	e.batcher, err = newBatcher(BatcherConfig{Workers: config.Threads, Queue: config.Queue, MaxDelay: config.MaxBatchDelay, Yield: true}, log, e.metrics)
 	if err != nil {
 		e.closeThreads()
 		return nil, err

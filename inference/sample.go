@@ -32,6 +32,7 @@ func (s *sample) Fill(worker int, slots [][]byte) error {
 	start := time.Now()
 	s.timings.Queue = start.Sub(s.since)
 	t := s.engine.threads[worker]
+	defer t.picture.Forget() // it may have borrowed the frame's bytes
 	if err := s.decode(t); err != nil {
 		return err
 	}
@@ -61,7 +62,8 @@ func (s *sample) Fill(worker int, slots [][]byte) error {
 
 // decode turns the bytes into pixels and measures them.
 func (s *sample) decode(t *thread) error {
-	err := t.imaging.Decode(s.frame.Image, s.in.model.specs[0].Colour, t.picture)
+	aligns := s.in.recipe.Reference.Align == inspection.AlignTranslation
+	err := t.imaging.DecodeFor(s.frame.Image, s.in.model.specs, aligns, t.picture)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ func specsOf(m models.Manifest) ([]imaging.Spec, error) {
 			Width: in.Width, Height: in.Height,
 			ChannelsLast: in.Layout == models.NHWC,
 			Uint8:        in.Type == models.Uint8,
+			Scaled:       in.Decode == models.DecodeScaled,
 			Area:         in.Interpolation == models.Area,
 			Center:       in.Anchor != models.TopLeft,
 			Pad:          in.Pad,

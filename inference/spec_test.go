@@ -34,6 +34,10 @@ labels: [a]
 	if err != nil || !got[0].Uint8 || got[0].Colour != imaging.Gray || got[0].Resize != imaging.ResizeNone || !got[0].Center || got[0].ChannelsLast {
 		t.Errorf("got %+v, %v", got, err)
 	}
+	got, err = specsOf(parse("  - {name: x, layout: NCHW, width: 32, height: 16, color: gray, decode: scaled, resize: stretch}\n"))
+	if err != nil || !got[0].Scaled {
+		t.Errorf("decode: scaled: got %+v, %v", got, err)
+	}
 	mixed := parse(first)
 	mixed.Inputs = append(mixed.Inputs, mixed.Inputs[0])
 	mixed.Inputs[1].Color, mixed.Inputs[1].Mean, mixed.Inputs[1].Std = models.Gray, []float64{0}, []float64{1}

@@ -18,6 +18,11 @@ type worker struct {
 // run works until the batcher is closed and its queue empty.
 func (w *worker) run() {
 	b := w.batcher
+	if b.config.Yield {
+		if err := yield(); err != nil {
+			b.log.Warn("threads that compute have the priority of those that answer, which may be late under load", "error", err)
+		}
+	}
 	quit := b.quit
 	for {
 		w.single = b.threads.take()

@@ -10,10 +10,10 @@ import (
 // ImageState says where a frame's image bytes are. The zero value is ImagePending.
 type ImageState uint8
 
-// The states. Kept is said only of bytes that are on disk under their digest.
+// The states. Kept is said only of bytes that are on disk under their SHA-256.
 const (
 	ImagePending ImageState = iota // to be written
-	ImageKept                      // on disk, synced, digest known
+	ImageKept                      // on disk, synced, SHA-256 known
 	ImageShed                      // given up by rule: PASS not kept, back-pressure, retention
 	ImageLost                      // should be there and is not
 )
@@ -45,10 +45,23 @@ type ImageInfo struct {
 	Width       int         `json:"width,omitempty"`
 	Height      int         `json:"height,omitempty"`
 	Stride      int         `json:"stride,omitempty"`
-	Size        int64       `json:"size"`          // bytes as received
-	SHA256      string      `json:"sha256"`        // of those bytes, hexadecimal
-	Ref         string      `json:"ref,omitempty"` // where the store keeps them; opaque
+	Size        int64       `json:"size"`             // bytes as received
+	XXH128      string      `json:"xxh128,omitempty"` // of those bytes, in 32 hexadecimal digits; tells a repeat from another image
+	SHA256      string      `json:"sha256,omitempty"` // of those bytes, in 64 hexadecimal digits, once they were kept; proves the file
+	Ref         string      `json:"ref,omitempty"`    // where the store keeps them; opaque
 	State       ImageState  `json:"state"`
+}
+
+// Checksums returns the checksum by which two images can be compared, with its name: XXH128 where both have one, else
+// SHA-256, which is all that older records have. All are empty where the two have none in common.
+func (i ImageInfo) Checksums(other ImageInfo) (name, of, ofOther string) {
+	switch {
+	case i.XXH128 != "" && other.XXH128 != "":
+		return "XXH128", i.XXH128, other.XXH128
+	case i.SHA256 != "" && other.SHA256 != "":
+		return "SHA-256", i.SHA256, other.SHA256
+	}
+	return "", "", ""
 }
 
 // Announcement is a verdict that left for the line: the desk's reply, or what the camera itself told the gate.

@@ -56,6 +56,7 @@ type Input struct {
 	Height        int           `yaml:"height"`        // input height, px; required
 	Color         Color         `yaml:"color"`         // gray, rgb or bgr; required
 	Sources       []Source      `yaml:"sources"`       // frame, reference, difference; left out: [frame]
+	Decode        Decode        `yaml:"decode"`        // full or scaled; left out: full
 	Resize        Resize        `yaml:"resize"`        // letterbox, stretch or none; required
 	Interpolation Interpolation `yaml:"interpolation"` // linear or area; left out: linear
 	Anchor        Anchor        `yaml:"anchor"`        // letterbox: top-left or center; left out: center
@@ -109,6 +110,15 @@ const (
 	SourceFrame      Source = "frame"
 	SourceReference  Source = "reference"
 	SourceDifference Source = "difference" // frame minus reference
+)
+
+// Decode says at which size a JPEG is decoded before it is resized.
+type Decode string
+
+// The sizes.
+const (
+	DecodeFull   Decode = "full"
+	DecodeScaled Decode = "scaled" // at a half, a quarter or an eighth, where that is still enough for the input
 )
 
 // Resize says how a frame is brought to the input's size.

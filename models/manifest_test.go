@@ -36,7 +36,7 @@ func TestParseManifestFillsInWhatIsLeftOut(t *testing.T) {
 		Task: TaskDetect,
 		Inputs: []Input{{
 			Name: "images", Layout: NCHW, Type: Float32, Width: 320, Height: 240, Color: RGB, Sources: []Source{SourceFrame},
-			Resize: Letterbox, Interpolation: Linear, Anchor: Center, Scale: 1, Mean: []float64{0, 0, 0}, Std: []float64{1, 1, 1},
+			Decode: DecodeFull, Resize: Letterbox, Interpolation: Linear, Anchor: Center, Scale: 1, Mean: []float64{0, 0, 0}, Std: []float64{1, 1, 1},
 		}},
 		Output: Output{
 			Decoder: DecoderSSD, Tensors: map[string]string{"scores": "s", "boxes": "b"},
@@ -55,7 +55,7 @@ task: detect
 description: d
 license: l
 inputs:
-  - {name: a, layout: NHWC, type: float32, width: 64, height: 32, color: gray, sources: [reference, difference], resize: letterbox,
+  - {name: a, layout: NHWC, type: float32, width: 64, height: 32, color: gray, sources: [reference, difference], decode: full, resize: letterbox,
      interpolation: area, anchor: top-left, pad: 114, scale: 0.5, mean: [1], std: [2]}
   - {name: b, layout: NCHW, type: uint8, width: 8, height: 8, color: bgr, resize: none}
 output: {decoder: ssd, tensors: {scores: s, boxes: b}, box_format: cxcywh, box_unit: pixel, background: 1, score_floor: 0.2}
@@ -72,9 +72,9 @@ variants: [{name: int8, file: model.int8.onnx}, {name: fp-16_b, file: half.onnx}
 	want := Manifest{
 		Task: TaskDetect, Description: "d", License: "l",
 		Inputs: []Input{
-			{Name: "a", Layout: NHWC, Type: Float32, Width: 64, Height: 32, Color: Gray, Sources: []Source{SourceReference, SourceDifference}, Resize: Letterbox,
+			{Name: "a", Layout: NHWC, Type: Float32, Width: 64, Height: 32, Color: Gray, Sources: []Source{SourceReference, SourceDifference}, Decode: DecodeFull, Resize: Letterbox,
 				Interpolation: Area, Anchor: TopLeft, Pad: 114, Scale: 0.5, Mean: []float64{1}, Std: []float64{2}},
-			{Name: "b", Layout: NCHW, Type: Uint8, Width: 8, Height: 8, Color: BGR, Sources: []Source{SourceFrame}, Resize: ResizeNone,
+			{Name: "b", Layout: NCHW, Type: Uint8, Width: 8, Height: 8, Color: BGR, Sources: []Source{SourceFrame}, Decode: DecodeFull, Resize: ResizeNone,
 				Interpolation: Linear, Anchor: Center, Scale: 1, Mean: []float64{0, 0, 0}, Std: []float64{1, 1, 1}},
 		},
 		Output: Output{Decoder: DecoderSSD, Tensors: map[string]string{"scores": "s", "boxes": "b"}, BoxFormat: BoxCXCYWH, BoxUnit: BoxPixel, Background: &one, ScoreFloor: 0.2},
@@ -84,6 +84,13 @@ variants: [{name: int8, file: model.int8.onnx}, {name: fp-16_b, file: half.onnx}
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestParseManifestReadsScaledDecode(t *testing.T) {
+	got, err := ParseManifest("m.yaml", []byte(strings.Replace(minimal, "resize:", "decode: scaled\n    resize:", 1)))
+	if err != nil || got.Inputs[0].Decode != DecodeScaled {
+		t.Errorf("got %+v, %v; want a scaled decode", got.Inputs, err)
 	}
 }
 
@@ -114,6 +121,10 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"source", "color: rgb", "color: rgb\n    sources: [frame, template]", "m.yaml:8: inputs[0].sources[1]"},
 		{"source twice", "color: rgb", "color: rgb\n    sources: [frame, frame]", `inputs[0].sources[1]: "frame" is listed twice`},
 		{"resize", "resize: letterbox", "resize: crop", "m.yaml:8: inputs[0].resize"},
+		{"decode", "resize: letterbox", "resize: letterbox\n    decode: half", `m.yaml:9: inputs[0].decode: "half": want one of full, scaled`},
+		{"decode without effect", "resize: letterbox", "resize: none\n    decode: scaled", "m.yaml:9: inputs[0].decode: has no effect with resize: none"},
+		{"scaled beside a template", "resize: letterbox", "resize: letterbox\n    decode: scaled\n    sources: [frame, difference]", "m.yaml:9: inputs[0].decode: scaled: a frame is laid over its template"},
+		{"one input scaled", "    resize: letterbox\noutput:", "    resize: letterbox\n    decode: scaled\n  - {name: b, layout: NCHW, width: 8, height: 8, color: rgb, resize: stretch}\noutput:", "m.yaml:10: inputs[1].decode: full beside scaled"},
 		{"interpolation without effect", "resize: letterbox", "resize: none\n    interpolation: area", "m.yaml:9: inputs[0].interpolation: has no effect"},
 		{"anchor without effect", "resize: letterbox", "resize: stretch\n    anchor: center", "m.yaml:9: inputs[0].anchor: has no effect"},
 		{"pad without effect", "resize: letterbox", "resize: stretch\n    pad: 114", "m.yaml:9: inputs[0].pad: has no effect"},

@@ -30,6 +30,9 @@ func (d *document) validate(m *Manifest) {
 		if slices.ContainsFunc(m.Inputs[:i], func(in Input) bool { return in.Name == m.Inputs[i].Name }) {
 			d.errorf(field+".name", "%q is named twice: give each input of the graph one entry", m.Inputs[i].Name)
 		}
+		if in := m.Inputs[i]; in.Decode != m.Inputs[0].Decode {
+			d.errorf(field+".decode", "%s beside %s: a frame is decoded once: write the same for all inputs", in.Decode, m.Inputs[0].Decode)
+		}
 	}
 	d.validateLabels(m.Labels)
 	d.validateOutput(m)
@@ -72,8 +75,20 @@ func (d *document) validateInput(field string, in *Input) {
 			d.errorf(f, "%q is listed twice: remove one", s)
 		}
 	}
+	d.validateDecode(field, in)
 	d.validateResize(field, in)
 	d.validateValues(field, in)
+}
+
+func (d *document) validateDecode(field string, in *Input) {
+	fill(d, field+".decode", &in.Decode, DecodeFull, DecodeScaled)
+	switch {
+	case in.Decode != DecodeScaled:
+	case in.Resize == ResizeNone:
+		d.errorf(field+".decode", "has no effect with resize: none: remove it")
+	case in.NeedsReference():
+		d.errorf(field+".decode", "scaled: a frame is laid over its template pixel by pixel: remove it, or remove reference and difference from sources")
+	}
 }
 
 func (d *document) validateResize(field string, in *Input) {

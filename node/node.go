@@ -193,8 +193,9 @@ func (n *Node) Close(ctx context.Context) error {
 	return n.closed
 }
 
-// Run is a node's whole life: New, Run until ctx ends, Close.
+// Run is a node's whole life in a process of its own: New, Run until ctx ends, Close.
 func Run(ctx context.Context, cfg Config, version string, log *slog.Logger) error {
+	Settle(cfg.Inference.Threads, log)
 	n, err := New(ctx, cfg, version, log)
 	if err != nil {
 		return err

@@ -61,44 +61,30 @@ func (c *Codec) Unmarshal(data mem.BufferSlice, v any) error {
 const (
 	streamWindow     = 8 << 20
 	connectionWindow = 16 << 20
-	ioBuffer         = 64 << 10
+	ioBuffer         = 256 << 10 // of a read or write; pooled, and none is held while nothing comes
 )
 
 // maxReply is the largest message that a client takes: a page of a thousand results with all their candidates.
 const maxReply = 64 << 20
 
-// newBufferPool has gRPC's own tiers up to 1 MiB and goes on, in powers of two, to 32 MiB: beyond the largest tier a pool
-// makes and drops a buffer for every message.
-func newBufferPool() (mem.BufferPool, error) {
-	return mem.NewBinaryTieredBufferPool(8, 12, 14, 15, 17, 20, 21, 22, 23, 24, 25)
-}
-
 // ServerOptions make a gRPC server take Upstream messages of at most maxUpstream bytes, and every other message of at most
 // maxMessage bytes.
-func ServerOptions(maxUpstream, maxMessage int) ([]grpc.ServerOption, error) {
-	pool, err := newBufferPool()
-	if err != nil {
-		return nil, fmt.Errorf("buffer pool: %w", err)
-	}
+func ServerOptions(maxUpstream, maxMessage int) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(NewCodec(maxMessage)),
 		grpc.MaxRecvMsgSize(maxUpstream),
-		experimental.BufferPool(pool),
+		experimental.BufferPool(&bufferPool{}),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connectionWindow),
 		grpc.ReadBufferSize(ioBuffer), grpc.WriteBufferSize(ioBuffer),
-	}, nil
+	}
 }
 
 // DialOptions make a gRPC client send Upstream messages without copying their images. How large they may be is the
 // node's word (Welcome), so the client sets no limit of its own.
-func DialOptions() ([]grpc.DialOption, error) {
-	pool, err := newBufferPool()
-	if err != nil {
-		return nil, fmt.Errorf("buffer pool: %w", err)
-	}
+func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(NewCodec(0)), grpc.MaxCallRecvMsgSize(maxReply)),
-		experimental.WithBufferPool(pool),
+		experimental.WithBufferPool(&bufferPool{}),
 		grpc.WithReadBufferSize(ioBuffer), grpc.WithWriteBufferSize(ioBuffer),
-	}, nil
+	}
 }

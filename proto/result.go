@@ -59,7 +59,7 @@ func ToResult(m *assayv1.Result) inspection.Result {
 func FromImageInfo(i inspection.ImageInfo) *assayv1.ImageInfo {
 	return &assayv1.ImageInfo{
 		Format: FromImageFormat(i.Format), PixelFormat: uint32(i.PixelFormat), Width: fromSize(i.Width), Height: fromSize(i.Height),
-		Stride: fromSize(i.Stride), Size: i.Size, Sha256: i.SHA256, State: FromImageState(i.State),
+		Stride: fromSize(i.Stride), Size: i.Size, Xxh128: i.XXH128, Sha256: i.SHA256, State: FromImageState(i.State),
 	}
 }
 
@@ -67,7 +67,7 @@ func FromImageInfo(i inspection.ImageInfo) *assayv1.ImageInfo {
 func ToImageInfo(i *assayv1.ImageInfo) inspection.ImageInfo {
 	return inspection.ImageInfo{
 		Format: ToImageFormat(i.GetFormat()), PixelFormat: inspection.PixelFormat(i.GetPixelFormat()), Width: int(i.GetWidth()),
-		Height: int(i.GetHeight()), Stride: int(i.GetStride()), Size: i.GetSize(), SHA256: i.GetSha256(), State: ToImageState(i.GetState()),
+		Height: int(i.GetHeight()), Stride: int(i.GetStride()), Size: i.GetSize(), XXH128: i.GetXxh128(), SHA256: i.GetSha256(), State: ToImageState(i.GetState()),
 	}
 }
 

@@ -58,13 +58,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := deps.complete(); err != nil {
 		return nil, err
 	}
-	options, err := proto.ServerOptions(cfg.MaxFrameBytes, MaxMessageBytes)
-	if err != nil {
-		return nil, fmt.Errorf("server: %w", err)
-	}
 	s := &Server{
 		cfg: cfg, deps: deps, log: deps.Log, budget: newBudget(cfg.InFlightBytes), started: time.Now(), draining: make(chan struct{}),
 	}
+	var err error
 	if s.grpcListener, err = listen("grpc", cfg.GRPCAddress); err != nil {
 		return nil, err
 	}
@@ -77,7 +74,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		}
 	}
 	s.metrics = newMetrics(deps.Registerer, func() float64 { return float64(s.budget.inUse()) })
-	s.grpc = grpc.NewServer(append(options, transport(cfg)...)...)
+	s.grpc = grpc.NewServer(append(proto.ServerOptions(cfg.MaxFrameBytes, MaxMessageBytes), transport(cfg)...)...)
 	s.register()
 	s.http = &http.Server{
 		Handler:           s.routes(),

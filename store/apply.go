@@ -67,12 +67,13 @@ func (t *tx) frame(it *item, now time.Time) error {
 	if err := t.appendJudgement(r, &dup); err != nil {
 		return err
 	}
-	if r.Image.SHA256 == "" || it.Image.SHA256 == "" || r.Image.SHA256 == it.Image.SHA256 {
+	name, came, known := it.Image.Checksums(r.Image)
+	if came == known {
 		return nil
 	}
 	conflict, err := encodeJudgement(inspection.Judgement{
 		Role: inspection.RoleDuplicate, Verdict: inspection.Undetermined, Source: inspection.SourceRule, Reason: inspection.ReasonConflict,
-		Detail: fmt.Sprintf("the same key came with image %s, recorded is %s", it.Image.SHA256, r.Image.SHA256),
+		Detail: fmt.Sprintf("the same key came with another image: %s %s, recorded is %s", name, came, known),
 		Recipe: it.Judgement.Recipe, Node: it.Judgement.Node, At: it.Judgement.At,
 	})
 	if err != nil {
@@ -94,7 +95,7 @@ var (
 	insertResult = insertInto("results", "former, n, id, line, station, camera, session, seq, stub, attempt, view, reference, serial",
 		"run_id, lot, work_order, product, recipe, captured_at, encoder, budget_ns, simulated, image_format, pixel_format",
 		"width, height, stride, image_size, image_sha256, image_state, effective_verdict, effective_source, effective_reason",
-		"received, recorded, revision, image_ref") + " ON CONFLICT DO NOTHING"
+		"received, recorded, revision, image_ref, image_xxh128") + " ON CONFLICT DO NOTHING"
 	insertJudgement = insertInto("judgements", "n, result, role, verdict, source, reason, detail, defects, facts, timings",
 		"model_name, model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at")
 )
@@ -121,7 +122,7 @@ func (t *tx) insert(it *item, f *inspection.Frame, im inspection.ImageInfo, e in
 		false, int64(revision), it.id, k.Line, k.Station, k.Camera, k.Session, int64(k.Seq), stub, f.Attempt, f.View, f.Reference, f.Serial,
 		f.RunID, f.Lot, f.WorkOrder, f.Product, f.Recipe, micros(f.CapturedAt), f.Encoder, int64(f.Budget), f.Simulated,
 		im.Format.String(), int64(im.PixelFormat), im.Width, im.Height, im.Stride, im.Size, im.SHA256, state,
-		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), int64(revision), imageRef(it, now))
+		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), int64(revision), imageRef(it, now), im.XXH128)
 	if err != nil || changed == 0 {
 		t.revision-- // not used
 		return 0, err
@@ -145,10 +146,10 @@ func (t *tx) fill(r *row, it *item, now time.Time) error {
 	if _, err := t.exec(`UPDATE results SET stub = 0, attempt = ?2, view = ?3, reference = ?4, serial = ?5, run_id = ?6, lot = ?7,
 			work_order = ?8, product = ?9, recipe = ?10, captured_at = ?11, encoder = ?12, budget_ns = ?13, simulated = ?14,
 			image_format = ?15, pixel_format = ?16, width = ?17, height = ?18, stride = ?19, image_size = ?20,
-			image_sha256 = ?21, image_state = ?22, image_ref = ?23 WHERE n = ?1`,
+			image_sha256 = ?21, image_state = ?22, image_ref = ?23, image_xxh128 = ?24 WHERE n = ?1`,
 		r.n, f.Attempt, f.View, f.Reference, f.Serial, f.RunID, f.Lot, f.WorkOrder, f.Product, f.Recipe, micros(f.CapturedAt),
 		f.Encoder, int64(f.Budget), f.Simulated, im.Format.String(), int64(im.PixelFormat), im.Width, im.Height, im.Stride,
-		im.Size, im.SHA256, state, imageRef(it, now)); err != nil {
+		im.Size, im.SHA256, state, imageRef(it, now), im.XXH128); err != nil {
 		return err
 	}
 	t.count(r.Frame.Simulated, r.Effective.Verdict, r.imageState, -1, -r.Image.Size)

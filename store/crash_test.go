@@ -3,9 +3,7 @@ package store_test
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
@@ -52,8 +50,7 @@ func crashChild(dir string) int {
 		var group []inspection.Entry
 		for i := range n {
 			e := storetest.Entry(seq+i, inspection.Fail)
-			sum := sha256.Sum256(picture(seq+i, 3000))
-			e.Image.Size, e.Image.SHA256 = 3000, hex.EncodeToString(sum[:])
+			e.Image.Size, e.Image.XXH128 = 3000, xxh128(picture(seq+i, 3000))
 			group = append(group, e, inspection.Entry{Key: e.Key, Announcement: &inspection.Announcement{Verdict: inspection.Fail, Source: inspection.SourceModel, At: e.Received}})
 		}
 		if err := s.Commit(ctx, group); err != nil {

@@ -76,8 +76,8 @@ func checkFrame(e *inspection.Entry) error {
 		return fmt.Errorf("%w: image state kept: commit it as pending, the store says kept when the bytes are on disk", inspection.ErrInvalid)
 	case im.State > inspection.ImageLost:
 		return fmt.Errorf("%w: image state %s", inspection.ErrInvalid, im.State)
-	case im.Size > 0 && im.State == inspection.ImagePending && len(im.SHA256) != 64:
-		return fmt.Errorf("%w: a pending image needs its SHA-256 in 64 hexadecimal digits, not %q", inspection.ErrInvalid, im.SHA256)
+	case im.Size > 0 && im.State == inspection.ImagePending && len(im.XXH128) != 32:
+		return fmt.Errorf("%w: a pending image needs its XXH128 in 32 hexadecimal digits, not %q", inspection.ErrInvalid, im.XXH128)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ type Picture struct {
 	Received  time.Time // wall clock, as in the result
 	Verdict   inspection.Verdict
 	Simulated bool
-	Info      inspection.ImageInfo // Size and SHA256 are what the bytes must have
+	Info      inspection.ImageInfo // Size and XXH128 are what the bytes must have
 	Data      *inspection.Buffer
 }
 
@@ -75,8 +75,8 @@ type Picture struct {
 func (p Picture) must() bool { return p.Verdict != inspection.Pass && !p.Simulated }
 
 // Images keeps frames' bytes as files, exactly as they came, behind the line's back: what Keep takes is written, synced in
-// groups and then marked kept in the result's row. A row says kept only of bytes that are on disk under their digest. It
-// is safe for concurrent use.
+// groups and then marked kept in the result's row, with their SHA-256. A row says kept only of bytes that are on disk under
+// it. It is safe for concurrent use.
 type Images struct {
 	cfg     ImagesConfig
 	store   *Store

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +17,8 @@ import (
 // reconcileBatch is how many rows or files are looked at between two looks at the context.
 const reconcileBatch = 500
 
-// reconcilePending ends what the last run left open: unfinished files go, and a pending image is kept when all its bytes
-// are there under its digest and lost when not. Nothing is recorded while it runs.
+// reconcilePending ends what the last run left open: unfinished files go, and a pending image is kept, with its SHA-256,
+// when all its bytes are there and lost when not. Nothing is recorded while it runs.
 func (im *Images) reconcilePending(ctx context.Context) error {
 	if err := im.root.RemoveAll(tmpDir); err != nil {
 		return fmt.Errorf("remove unfinished files: %w", err)
@@ -40,11 +38,11 @@ func (im *Images) reconcilePending(ctx context.Context) error {
 		marks := make([]mark, len(rows))
 		for i, r := range rows {
 			marks[i] = mark{id: r.id, from: inspection.ImagePending, to: inspection.ImageLost}
-			switch ok, err := im.whole(r); {
+			switch sha256, err := im.whole(r); {
 			case err != nil:
 				return fmt.Errorf("read image of result %s: %w", r.id, err)
-			case ok:
-				marks[i].to, marks[i].ref = inspection.ImageKept, r.ref
+			case sha256 != "":
+				marks[i].to, marks[i].ref, marks[i].sha256 = inspection.ImageKept, r.ref, sha256
 				kept++
 			default:
 				lost++
@@ -60,30 +58,33 @@ func (im *Images) reconcilePending(ctx context.Context) error {
 	return nil
 }
 
-// whole reports whether an image's file holds its bytes, and syncs it if so: the last run may not have come to it.
-func (im *Images) whole(r imageRow) (bool, error) {
+// whole returns the SHA-256 of an image's file that holds its bytes, and syncs it: the last run may not have come to it.
+// Empty: there is no such file, or it holds something else.
+func (im *Images) whole(r imageRow) (string, error) {
 	f, err := im.root.Open(r.ref)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return "", nil
 	}
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	defer func() { _ = f.Close() }()
-	sum := sha256.New()
-	n, err := io.Copy(sum, f)
-	if err != nil || n != r.size || hex.EncodeToString(sum.Sum(nil)) != r.digest {
-		return false, err
+	sums := newChecksums()
+	n, err := io.Copy(sums, f)
+	file := inspection.ImageInfo{XXH128: sums.xxh128(), SHA256: sums.sha256()}
+	_, is, was := file.Checksums(inspection.ImageInfo{XXH128: r.xxh128, SHA256: r.sha256})
+	if err != nil || n != r.size || was == "" || is != was {
+		return "", err
 	}
 	if err := f.Sync(); err != nil {
-		return false, err
+		return "", err
 	}
-	return true, im.makeDay(path.Dir(r.ref))
+	return file.SHA256, im.makeDay(path.Dir(r.ref))
 }
 
 // checkFiles holds rows and files against each other, once after the start and behind the line's back: an image that is
-// called kept and has no file of its size is lost, a file that no row calls kept goes. Digests of kept images are not
-// read again here.
+// called kept and has no file of its size is lost, a file that no row calls kept goes. Kept images are not read and
+// digested again here.
 func (im *Images) checkFiles(ctx context.Context, started time.Time) {
 	lost, err := im.checkKept(ctx)
 	removed := 0

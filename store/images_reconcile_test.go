@@ -59,6 +59,9 @@ func TestImagesReconcileAtStart(t *testing.T) {
 			t.Errorf("pending image %d: got %s, want %s at once", seq, got, want)
 		}
 	}
+	if r, err := s.Get(t.Context(), pictures[3].ID); err != nil || r.Image.SHA256 != sha256Of(picture(4, 1000)) {
+		t.Errorf("the pending image that is kept now has SHA-256 %q, %v; want its file's", r.Image.SHA256, err)
+	}
 	if _, err := os.Stat(stray); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the unfinished file is still there: %v", err)
 	}

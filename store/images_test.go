@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/zeebo/xxh3"
 
 	"github.com/assay-vision/assay/inspection"
 	"github.com/assay-vision/assay/store"
@@ -49,9 +50,8 @@ func picture(seq uint64, size int) []byte {
 func withImage(t *testing.T, s *store.Store, seq uint64, v inspection.Verdict, size int, change func(e *inspection.Entry)) store.Picture {
 	t.Helper()
 	data := picture(seq, size)
-	sum := sha256.Sum256(data)
 	e := storetest.Entry(seq, v)
-	e.Image.Size, e.Image.SHA256 = int64(size), hex.EncodeToString(sum[:])
+	e.Image.Size, e.Image.XXH128 = int64(size), xxh128(data)
 	if change != nil {
 		change(&e)
 	}
@@ -62,6 +62,16 @@ func withImage(t *testing.T, s *store.Store, seq uint64, v inspection.Verdict, s
 		ID: e.Key.ID(), Key: e.Key, Received: e.Received, Verdict: v, Simulated: e.Frame.Simulated, Info: e.Image,
 		Data: inspection.NewBuffer(nil, data[:size/3], data[size/3:]),
 	}
+}
+
+func xxh128(data []byte) string {
+	sum := xxh3.Hash128(data).Bytes()
+	return hex.EncodeToString(sum[:])
+}
+
+func sha256Of(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func state(t *testing.T, s *store.Store, seq uint64) inspection.ImageState {
@@ -113,6 +123,9 @@ func TestImagesKeepsBytesAsTheyCame(t *testing.T) {
 	p := withImage(t, s, 1, inspection.Fail, 10_001, nil)
 	data := p.Data.AppendTo(nil)
 	p.Data = inspection.NewBuffer(func() { close(freed) }, data[:10], data[10:])
+	if r, err := s.Get(t.Context(), p.ID); err != nil || r.Image.SHA256 != "" {
+		t.Errorf("a pending image has SHA-256 %q, %v; want none yet", r.Image.SHA256, err)
+	}
 	im.Keep(p)
 	im.Keep(p) // the same again does no harm
 	p.Data.Release()
@@ -128,6 +141,9 @@ func TestImagesKeepsBytesAsTheyCame(t *testing.T) {
 	}
 	if want := "2026/11/22/" + string(p.ID) + ".jpeg"; info.Ref != want || info.Size != 10_001 {
 		t.Errorf("got %+v, want ref %s and 10001 bytes", info, want)
+	}
+	if info.SHA256 != sha256Of(got) || info.XXH128 != xxh128(got) {
+		t.Errorf("the row says %+v, want the file's checksums %s and %s", info, sha256Of(got), xxh128(got))
 	}
 	if err := im.Close(); err != nil {
 		t.Fatal(err)
@@ -238,8 +254,12 @@ func TestImagesOpenSaysWhyThereIsNone(t *testing.T) {
 		kept.ID: inspection.ImageLost, shed.ID: inspection.ImageShed, pending.ID: inspection.ImagePending,
 	} {
 		for range 2 {
-			if _, info, err := im.Open(t.Context(), id); !errors.Is(err, inspection.ErrNotFound) || info.State != want {
+			_, info, err := im.Open(t.Context(), id)
+			if !errors.Is(err, inspection.ErrNotFound) || info.State != want {
 				t.Errorf("open: got %s, %v; want ErrNotFound and %s", info.State, err, want)
+			}
+			if was := id == kept.ID; was != (info.SHA256 != "") {
+				t.Errorf("the %s image has SHA-256 %q: want what it was where it was kept, else none", info.State, info.SHA256)
 			}
 		}
 	}

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,7 +33,8 @@ type mark struct {
 	id       inspection.ResultID
 	from, to inspection.ImageState
 	ref      string
-	size     int64 // of the file, where one was written
+	size     int64  // of the file, where one was written
+	sha256   string // of the file, where one was written; empty leaves what the row has
 }
 
 // written is a file that waits for its sync.
@@ -44,6 +43,7 @@ type written struct {
 	file    *os.File
 	tmp     string
 	size    int64
+	sha256  string
 }
 
 // write is the goroutine that writes: files as they come, syncs and marks in groups.
@@ -170,9 +170,9 @@ func (g *group) failed(p Picture, err error) {
 	g.give(p, inspection.ImageLost, causeFault)
 }
 
-var errDigest = errors.New("size or SHA-256 differ")
+var errDigest = errors.New("size or XXH128 differ")
 
-// writeFile writes and digests a picture. The caller owns the open file.
+// writeFile writes a picture, holds it against what its result says and computes its SHA-256. The caller owns the open file.
 func (im *Images) writeFile(p Picture) (_ written, err error) {
 	w := written{picture: p, tmp: path.Join(tmpDir, fmt.Sprintf("%s.%d", p.ID, im.serial.Add(1)))}
 	w.file, err = im.root.OpenFile(w.tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
@@ -185,18 +185,19 @@ func (im *Images) writeFile(p Picture) (_ written, err error) {
 			_ = im.root.Remove(w.tmp)
 		}
 	}()
-	sum := sha256.New()
+	sums := newChecksums()
 	for _, piece := range p.Data.Pieces() {
-		sum.Write(piece)
+		_, _ = sums.Write(piece) // never fails
 		n, err := w.file.Write(piece)
 		w.size += int64(n)
 		if err != nil {
 			return w, err
 		}
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); w.size != p.Info.Size || got != p.Info.SHA256 {
-		return w, fmt.Errorf("%w: %d bytes with %s, the result says %d with %s", errDigest, w.size, got, p.Info.Size, p.Info.SHA256)
+	if got := sums.xxh128(); w.size != p.Info.Size || got != p.Info.XXH128 {
+		return w, fmt.Errorf("%w: %d bytes with %s, the result says %d with %s", errDigest, w.size, got, p.Info.Size, p.Info.XXH128)
 	}
+	w.sha256 = sums.sha256()
 	return w, nil
 }
 
@@ -211,7 +212,7 @@ func (g *group) finish() {
 			continue
 		}
 		dir := path.Dir(ref)
-		dirs[dir] = append(dirs[dir], mark{id: w.picture.ID, from: inspection.ImagePending, to: inspection.ImageKept, ref: ref, size: w.size})
+		dirs[dir] = append(dirs[dir], mark{id: w.picture.ID, from: inspection.ImagePending, to: inspection.ImageKept, ref: ref, size: w.size, sha256: w.sha256})
 	}
 	for dir, marks := range dirs {
 		if err := syncDir(filepath.Join(g.im.dir, dir)); err != nil {

@@ -162,7 +162,7 @@ func TestDatabaseHoldsTheRulesItself(t *testing.T) {
 			"a second row of the key":  "INSERT INTO results (id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) SELECT id, line, station, camera, session, seq, 'FAIL', 'model', 0, 0, 99 FROM results",
 			"a changed judgement":      "UPDATE judgements SET verdict = 'REVIEW'",
 			"kept without an address":  "UPDATE results SET image_state = 'kept', image_ref = ''",
-			"kept without a digest":    "UPDATE results SET image_state = 'kept', image_ref = 'x', image_sha256 = ''",
+			"kept without a SHA-256":   "UPDATE results SET image_state = 'kept', image_ref = 'x', image_sha256 = ''",
 			"an unknown image state":   "UPDATE results SET image_state = 'somewhere'",
 			"a revision used twice":    "INSERT INTO results (id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) VALUES ('y', 'a', 'b', 'c', 'd', 1, 'FAIL', 'model', 0, 0, 1)",
 			"a revision of the past":   "INSERT INTO results (n, id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) VALUES (9, 'y', 'a', 'b', 'c', 'd', 1, 'FAIL', 'model', 0, 0, 8)",

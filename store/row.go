@@ -33,7 +33,7 @@ func judgementsOf(result string) string {
 const resultColumns = `r.n, r.id, r.line, r.station, r.camera, r.session, r.seq, r.stub, r.attempt, r.view, r.reference,
 	r.serial, r.run_id, r.lot, r.work_order, r.product, r.recipe, r.captured_at, r.encoder, r.budget_ns, r.simulated,
 	r.image_format, r.pixel_format, r.width, r.height, r.stride, r.image_size, r.image_sha256, r.image_ref, r.image_state,
-	r.effective_verdict, r.effective_source, r.effective_reason, r.received, r.recorded, r.revision`
+	r.effective_verdict, r.effective_source, r.effective_reason, r.received, r.recorded, r.revision, r.image_xxh128`
 
 // row is a row of results with what belongs to it.
 type row struct {
@@ -94,7 +94,7 @@ func scanResult(rows *sql.Rows) (*row, error) {
 		&f.View, &f.Reference, &f.Serial, &f.RunID, &f.Lot, &f.WorkOrder, &f.Product, &f.Recipe, timeColumn{&f.CapturedAt},
 		&encoder, &budget, &f.Simulated, textColumn{&im.Format}, &im.PixelFormat, &im.Width, &im.Height, &im.Stride, &im.Size,
 		&im.SHA256, &im.Ref, &r.imageState, textColumn{&e.Verdict}, textColumn{&e.Source}, &e.Reason,
-		timeColumn{&r.Received}, timeColumn{&r.Recorded}, &r.Revision)
+		timeColumn{&r.Received}, timeColumn{&r.Recorded}, &r.Revision, &im.XXH128)
 	if err != nil {
 		return nil, fmt.Errorf("read a result: %w", err)
 	}

@@ -29,7 +29,7 @@ func TestTalliesFollowTheRows(t *testing.T) {
 			switch rapid.IntRange(0, 4).Draw(rt, "what") {
 			case 0:
 				e.Frame, e.Judgement = &inspection.Frame{Key: key, Simulated: sim}, &j
-				e.Image = inspection.ImageInfo{Size: rapid.Int64Range(0, 3).Draw(rt, "size"), SHA256: string(make([]byte, 64))}
+				e.Image = inspection.ImageInfo{Size: rapid.Int64Range(0, 3).Draw(rt, "size"), XXH128: string(make([]byte, 32))}
 			case 1:
 				e.Announcement = &inspection.Announcement{Verdict: v, Source: inspection.SourceCamera}
 			case 2:
@@ -37,7 +37,7 @@ func TestTalliesFollowTheRows(t *testing.T) {
 			case 3:
 				states := []inspection.ImageState{inspection.ImagePending, inspection.ImageKept, inspection.ImageShed, inspection.ImageLost}
 				err = s.mark(t.Context(), []mark{{
-					id: key.ID(), ref: "r", from: rapid.SampledFrom(states).Draw(rt, "from"), to: rapid.SampledFrom(states).Draw(rt, "to"),
+					id: key.ID(), ref: "r", sha256: "s", from: rapid.SampledFrom(states).Draw(rt, "from"), to: rapid.SampledFrom(states).Draw(rt, "to"),
 				}})
 				e = inspection.Entry{}
 			case 4:

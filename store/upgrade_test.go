@@ -184,7 +184,7 @@ func watched(t *testing.T, s *Store, q inspection.Query, want int) (revisions []
 func upgradeEntry(k inspection.FrameKey) inspection.Entry {
 	return inspection.Entry{
 		Key: k, Frame: &inspection.Frame{Key: k, Serial: "new"}, Received: time.UnixMicro(50),
-		Image: inspection.ImageInfo{Size: 5, SHA256: strings.Repeat("0f", 32)},
+		Image: inspection.ImageInfo{Size: 5, XXH128: strings.Repeat("0f", 16), SHA256: strings.Repeat("0f", 32)},
 		Judgement: &inspection.Judgement{
 			Verdict: inspection.Pass, Source: inspection.SourceModel, Model: inspection.ModelRef{Name: "m", Version: "2", Digest: "d2"},
 		},

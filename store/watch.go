@@ -122,7 +122,7 @@ func (s *selection) changes(after uint64) (string, []any) {
 		join = " CROSS JOIN called_defects c ON c.result = r.n AND c.received = r.received"
 	}
 	walk := func(revision, index, which string) string {
-		return "SELECT " + strings.TrimSuffix(resultColumns, "r.revision") + revision + " AS revision FROM results r " + index + join +
+		return "SELECT " + strings.Replace(resultColumns, "r.revision", revision+" AS revision", 1) + " FROM results r " + index + join +
 			" WHERE " + strings.Join(append([]string{revision + " > " + since, which}, terms...), " AND ")
 	}
 	return fmt.Sprintf("%s UNION ALL %s ORDER BY revision LIMIT %d", walk("r.n", "NOT INDEXED", "r.revision = r.n"),

@@ -111,6 +111,30 @@ func (l *Loop) Run(ctx context.Context, length time.Duration) (Figures, error) {
 	}, nil
 }
 
+// Paced calls the runtime once at each of the times, which count from now and ascend, and between them lets the machine
+// rest: what a frame takes that comes alone. The loop must have one caller.
+func (l *Loop) Paced(ctx context.Context, at []time.Duration) (Figures, error) {
+	if len(l.lanes) != 1 || len(at) == 0 {
+		return Figures{}, fmt.Errorf("%w: a paced loop of %d callers and %d frames: give one, and at least one", inspection.ErrInvalid, len(l.lanes), len(at))
+	}
+	var times []time.Duration
+	cpu, start := ownCPU(), time.Now()
+	for _, due := range at {
+		time.Sleep(due - time.Since(start))
+		from := time.Now()
+		if err := errors.Join(ctx.Err(), l.lanes[0].run()); err != nil {
+			return Figures{}, err
+		}
+		times = append(times, time.Since(from))
+	}
+	took, spent := time.Since(start), ownCPU()-cpu
+	slices.Sort(times)
+	return Figures{
+		Setting: l.setting, Rate: float64(len(at)) / took.Seconds(), Frames: len(at),
+		P50: quantile(times, 0.5), P99: quantile(times, 0.99), CPU: spent / time.Duration(len(at)),
+	}, nil
+}
+
 // Close frees the loop.
 func (l *Loop) Close() error {
 	for _, lane := range l.lanes {

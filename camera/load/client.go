@@ -81,10 +81,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 
 func (c *Client) open(ctx context.Context, i int) error {
 	if c.cfg.Apart || i == 0 {
-		opts, err := proto.DialOptions()
-		if err != nil {
-			return err
-		}
+		opts := proto.DialOptions()
 		if len(c.cfg.DialOptions) == 0 {
 			opts = append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		}

@@ -366,7 +366,13 @@ func imageOf(im *assayv1.ImageInfo) string {
 	if im.GetSize() == 0 {
 		return "none came"
 	}
-	return fmt.Sprintf("%s, %d bytes, sha256 %s, %s", strings.ToLower(trimEnum(im.GetFormat().String(), "IMAGE_FORMAT_")), im.GetSize(), im.GetSha256(), imageState(im.GetState()))
+	words := []string{strings.ToLower(trimEnum(im.GetFormat().String(), "IMAGE_FORMAT_")), fmt.Sprintf("%d bytes", im.GetSize())}
+	for _, sum := range [][2]string{{"xxh128", im.GetXxh128()}, {"sha256", im.GetSha256()}} {
+		if sum[1] != "" {
+			words = append(words, sum[0]+" "+sum[1])
+		}
+	}
+	return strings.Join(append(words, imageState(im.GetState())), ", ")
 }
 
 // timingsOf lists the steps that were measured. The commit is not among them in the record: it ends after the row is written.

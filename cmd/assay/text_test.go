@@ -96,3 +96,16 @@ func TestAResultShowsNoImageForAGapAndNoVerdictForWhatIsNotCalled(t *testing.T) 
 		t.Errorf("got a verdict of what is not called, or times that nobody measured:\n%s", out.String())
 	}
 }
+
+func TestAnImageShowsTheChecksumsThatItHas(t *testing.T) {
+	for want, im := range map[string]*assayv1.ImageInfo{
+		"none came": {},
+		"jpeg, 7 bytes, xxh128 aa, sha256 bb, kept": {Format: assayv1.ImageFormat_IMAGE_FORMAT_JPEG, Size: 7, Xxh128: "aa", Sha256: "bb", State: assayv1.ImageState_IMAGE_STATE_KEPT},
+		"png, 7 bytes, xxh128 aa, shed":             {Format: assayv1.ImageFormat_IMAGE_FORMAT_PNG, Size: 7, Xxh128: "aa", State: assayv1.ImageState_IMAGE_STATE_SHED},
+		"raw, 7 bytes, sha256 bb, shed":             {Format: assayv1.ImageFormat_IMAGE_FORMAT_RAW, Size: 7, Sha256: "bb", State: assayv1.ImageState_IMAGE_STATE_SHED},
+	} {
+		if got := imageOf(im); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

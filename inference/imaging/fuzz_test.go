@@ -34,8 +34,17 @@ func FuzzDecode(f *testing.F) {
 			Format: inspection.ImageFormat(format), PixelFormat: inspection.PixelFormat(pixels),
 			Width: width, Height: height, Stride: stride, Data: inspection.NewBuffer(nil, data),
 		}
-		for _, colour := range []Colour{Gray, BGR} {
-			err := w.Decode(im, colour, p)
+		for i, colour := range []Colour{Gray, BGR, RGB, Gray, RGB} {
+			scale := 1
+			decode := func() error { return w.Decode(im, colour, p) }
+			if i >= 3 { // small inputs, so that JPEGs are decoded smaller
+				spec := Spec{Width: 3, Height: 2, Colour: colour, Scaled: true}
+				if h, err := ReadHeader(im, data, Limits{}); err == nil && im.Format == inspection.FormatJPEG {
+					scale = scaleFor([]Spec{spec}, h.Width, h.Height)
+				}
+				decode = func() error { return w.DecodeFor(im, []Spec{spec}, false, p) }
+			}
+			err := decode()
 			if err != nil {
 				if !errors.Is(err, inspection.ErrImage) || len(p.Bytes()) != 0 {
 					t.Fatalf("got %v and %d bytes of pixels, want ErrImage and none", err, len(p.Bytes()))
@@ -43,8 +52,11 @@ func FuzzDecode(f *testing.F) {
 				continue
 			}
 			h, err := ReadHeader(im, data, Limits{})
-			if err != nil || p.Width() != h.Width || p.Height() != h.Height || len(p.Bytes()) != h.Width*h.Height*colour.Components() {
+			if err != nil || p.Width() != h.Width/scale || p.Height() != h.Height/scale || len(p.Bytes()) != p.Width()*p.Height()*colour.Components() {
 				t.Fatalf("decoded %d x %d px in %d bytes; the header says %+v, %v", p.Width(), p.Height(), len(p.Bytes()), h, err)
+			}
+			if facts, err := w.Measure(p); err != nil || facts.Width != h.Width || facts.Height != h.Height {
+				t.Fatalf("got facts %+v, %v of %+v", facts, err, h)
 			}
 		}
 	})

@@ -19,6 +19,8 @@ package imaging
 WIDE static void affine_f32(float *restrict dst, const uint8_t *restrict src, size_t n, size_t ds, size_t ss, float a, float b) {
 	if (ds == 1 && ss == 1) {
 		for (size_t i = 0; i < n; i++) dst[i] = a * (float)src[i] + b;
+	} else if (ds == 1 && ss == 3) { // a constant that the compiler can shuffle for
+		for (size_t i = 0; i < n; i++) dst[i] = a * (float)src[3 * i] + b;
 	} else {
 		for (size_t i = 0; i < n; i++) dst[i * ds] = a * (float)src[i * ss] + b;
 	}
@@ -33,55 +35,12 @@ WIDE static void difference_f32(float *restrict dst, const uint8_t *restrict p, 
 	}
 }
 
-static void copy_u8(uint8_t *restrict dst, const uint8_t *restrict src, size_t n, size_t ds, size_t ss) {
+WIDE static void copy_u8(uint8_t *restrict dst, const uint8_t *restrict src, size_t n, size_t ds, size_t ss) {
+	if (ds == 1 && ss == 3) {
+		for (size_t i = 0; i < n; i++) dst[i] = src[3 * i];
+		return;
+	}
 	for (size_t i = 0; i < n; i++) dst[i * ds] = src[i * ss];
-}
-
-// moments are sums over a grey picture and over its Laplacian (4-neighbour, border reflected without the edge pixel).
-typedef struct { uint64_t sum, sumsq; int64_t lap; uint64_t lapsq; } moments;
-
-WIDE static void row_moments(const uint8_t *restrict up, const uint8_t *restrict row, const uint8_t *restrict down, int w, moments *m) {
-	uint64_t sum64 = 0, sumsq64 = 0, lapsq64 = 0;
-	int64_t lap64 = 0;
-	for (int from = 0; from < w; from += 2048) { // in pieces that 32 bits hold: 2048 * 1020^2 < 2^32
-		int to = from + 2048 < w ? from + 2048 : w;
-		uint32_t sum = 0, sumsq = 0, lapsq = 0;
-		int32_t lap = 0;
-		for (int x = from; x < to; x++) {
-			uint32_t v = row[x];
-			sum += v;
-			sumsq += v * v;
-		}
-		int a = from > 1 ? from : 1, b = to < w - 1 ? to : w - 1;
-		for (int x = a; x < b; x++) {
-			int32_t l = (int32_t)up[x] + down[x] + row[x - 1] + row[x + 1] - 4 * (int32_t)row[x];
-			lap += l;
-			lapsq += (uint32_t)(l * l);
-		}
-		sum64 += sum;
-		sumsq64 += sumsq;
-		lap64 += lap;
-		lapsq64 += lapsq;
-	}
-	for (int side = 0; side < (w > 1 ? 2 : 1); side++) { // both border pixels
-		int x = side ? w - 1 : 0, in = w > 1 ? (side ? w - 2 : 1) : 0;
-		int32_t l = (int32_t)up[x] + down[x] + 2 * (int32_t)row[in] - 4 * (int32_t)row[x];
-		lap64 += l;
-		lapsq64 += (uint64_t)((int64_t)l * l);
-	}
-	m->sum += sum64;
-	m->sumsq += sumsq64;
-	m->lap += lap64;
-	m->lapsq += lapsq64;
-}
-
-static moments picture_moments(const uint8_t *pix, int w, int h) {
-	moments m = {0, 0, 0, 0};
-	for (int y = 0; y < h; y++) {
-		int up = y > 0 ? y - 1 : (h > 1 ? 1 : 0), down = y < h - 1 ? y + 1 : (h > 1 ? h - 2 : 0);
-		row_moments(pix + (size_t)up * w, pix + (size_t)y * w, pix + (size_t)down * w, w, &m);
-	}
-	return m;
 }
 
 WIDE static uint32_t row_distance(const uint8_t *restrict p, const uint8_t *restrict q, int n) {
@@ -146,15 +105,6 @@ func difference(dst, p, q []byte, n, ds, ss int, a float32) {
 // copyStrided copies every ss-th byte of src to every ds-th byte of dst, n times.
 func copyStrided(dst, src []byte, n, ds, ss int) {
 	C.copy_u8(cBytes(dst), cBytes(src), C.size_t(n), C.size_t(ds), C.size_t(ss))
-}
-
-// moments returns mean and variance of a grey picture and the variance of its Laplacian.
-func moments(p *Picture) (mean, variance, sharpness float64) {
-	m := C.picture_moments(cBytes(p.buf), C.int(p.w), C.int(p.h))
-	n := float64(p.w) * float64(p.h)
-	mean = float64(m.sum) / n
-	lap := float64(m.lap) / n
-	return mean, max(float64(m.sumsq)/n-mean*mean, 0), max(float64(m.lapsq)/n-lap*lap, 0)
 }
 
 // shiftedDistance returns the mean squared difference of two grey pictures of one size, the frame shifted by dx, dy

@@ -5,38 +5,50 @@ package imaging
 import (
 	"fmt"
 	"image"
+	"runtime"
+	"unsafe"
 
 	"gocv.io/x/gocv"
 
 	"github.com/assay-vision/assay/inspection"
 )
 
-// Picture is 8-bit pixels in C memory: rows without gaps, one byte a pixel (grey) or three (BGR). Its memory grows as
-// needed and is reused. It belongs to one goroutine at a time.
+// Picture is 8-bit pixels: rows without gaps, one byte a pixel (grey) or three (BGR or RGB, as it knows). They lie in C
+// memory that grows as needed and is reused, or in the bytes that a frame lent to Borrow, where nobody writes. It belongs
+// to one goroutine at a time.
 type Picture struct {
-	buf     []byte // len is w*h*c
+	buf     []byte // len is w*h*c: the beginning of own, or what was lent
+	own     []byte // the C memory
 	w, h, c int
+	rgb     bool // three bytes are R, G, B instead of B, G, R
+
+	frameW, frameH int // the frame's size: w and h, or a multiple of them where it was decoded at a smaller scale
 }
 
 // NewPicture returns an empty picture; Close frees it.
 func NewPicture() *Picture { return &Picture{} }
 
-// Width returns the width in px.
+// Width returns the width in px, which is less than the frame's where that was decoded at a smaller scale.
 func (p *Picture) Width() int { return p.w }
 
-// Height returns the height in px.
+// Height returns the height in px, as Width does.
 func (p *Picture) Height() int { return p.h }
 
-// Channels returns 1 for grey and 3 for BGR.
+// Channels returns 1 for grey and 3 for colour.
 func (p *Picture) Channels() int { return p.c }
 
-// Bytes returns the pixels, which live in the picture until its next use.
+// Bytes returns the pixels, to be read only. They live in the picture until its next use.
 func (p *Picture) Bytes() []byte { return p.buf }
+
+// Forget makes the picture empty and gives back what it borrowed.
+func (p *Picture) Forget() {
+	p.buf, p.w, p.h, p.c, p.frameW, p.frameH, p.rgb = nil, 0, 0, 0, 0, 0, false
+}
 
 // Close frees the pixels. It may be called twice.
 func (p *Picture) Close() {
 	if p != nil {
-		cFree(p.buf)
+		cFree(p.own)
 		*p = Picture{}
 	}
 }
@@ -45,24 +57,26 @@ func (p *Picture) Close() {
 // hold its memory for ever.
 const shrinkAbove = 32 << 20
 
-// reset gives the picture a new size. What its pixels hold then is undefined: the caller writes all of them or calls void.
+// reset gives the picture a new size, in memory of its own. What its pixels hold then is undefined: the caller writes all
+// of them or calls Forget.
 func (p *Picture) reset(w, h, c int) error {
 	n := w * h * c
-	if cap(p.buf) < n || cap(p.buf) > shrinkAbove && cap(p.buf) > 4*n {
-		cFree(p.buf)
-		*p = Picture{}
-		b := cAlloc(max(n, 64))
-		if b == nil {
+	if len(p.own) < n || len(p.own) > shrinkAbove && len(p.own) > 4*n {
+		p.Close()
+		if p.own = cAlloc(max(n, 64)); p.own == nil {
 			return fmt.Errorf("%w: no memory for a picture of %d x %d px", inspection.ErrOverloaded, w, h)
 		}
-		p.buf = b
 	}
-	p.buf, p.w, p.h, p.c = p.buf[:n], w, h, c
+	p.set(p.own[:n], w, h, c)
 	return nil
 }
 
-// void makes the picture empty, so that a failed call leaves no pixels behind.
-func (p *Picture) void() { p.buf, p.w, p.h, p.c = p.buf[:0], 0, 0, 0 }
+// borrow makes the picture one of bytes that are not its own. They are never written.
+func (p *Picture) borrow(pixels []byte, w, h, c int) { p.set(pixels, w, h, c) }
+
+func (p *Picture) set(pixels []byte, w, h, c int) {
+	p.buf, p.w, p.h, p.c, p.frameW, p.frameH, p.rgb = pixels, w, h, c, w, h, false
+}
 
 // mat returns an OpenCV header over the pixels; the caller closes it.
 func (p *Picture) mat() (gocv.Mat, error) {
@@ -74,8 +88,11 @@ func (p *Picture) mat() (gocv.Mat, error) {
 }
 
 // from runs an OpenCV function from src into p, which has its final size already, and makes sure that the function wrote
-// there and not into memory of its own.
+// there and not into memory of its own. The matrix holds src's address beyond one call into C, so what was lent is pinned.
 func (p *Picture) from(src *Picture, op func(src gocv.Mat, dst *gocv.Mat) error) error {
+	var pin runtime.Pinner
+	pin.Pin(unsafe.SliceData(src.buf))
+	defer pin.Unpin()
 	s, err := src.mat()
 	if err != nil {
 		return err
@@ -100,7 +117,7 @@ func (p *Picture) write(op func(dst *gocv.Mat) error) error {
 	return nil
 }
 
-// convert writes src into p in another colour order.
+// convert writes src into p in another colour order: grey or BGR.
 func (p *Picture) convert(src *Picture, channels int, code gocv.ColorConversionCode) error {
 	if err := p.reset(src.w, src.h, channels); err != nil {
 		return err
@@ -113,5 +130,6 @@ func (p *Picture) resize(src *Picture, w, h int, filter gocv.InterpolationFlags)
 	if err := p.reset(w, h, src.c); err != nil {
 		return err
 	}
+	p.rgb = src.rgb
 	return p.from(src, func(s gocv.Mat, d *gocv.Mat) error { return gocv.Resize(s, d, image.Pt(w, h), 0, 0, filter) })
 }

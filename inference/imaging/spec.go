@@ -54,6 +54,7 @@ type Spec struct {
 	Sources       []Source
 	ChannelsLast  bool // NHWC instead of NCHW
 	Uint8         bool // the tensor holds bytes as they are; Scale, Mean and Std must change nothing
+	Scaled        bool // a JPEG may be decoded at a smaller scale, as long as that is not below what it is resized to
 	Resize        Resize
 	Area          bool    // filter by area instead of bilinear
 	Center        bool    // a letterboxed picture lies in the middle instead of top left
@@ -72,6 +73,8 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("%w: input has no sources: name frame, reference or difference", inspection.ErrInvalid)
 	case len(s.Mean) != n || len(s.Std) != n:
 		return fmt.Errorf("%w: input has %d means and %d stds: give one for each of the %d components of its colour", inspection.ErrInvalid, len(s.Mean), len(s.Std), n)
+	case s.Scaled && s.NeedsReference():
+		return fmt.Errorf("%w: a frame that was decoded at a smaller scale cannot be laid over its template: decode it in full", inspection.ErrInvalid)
 	case s.Pad < 0 || s.Pad > 255 || math.IsNaN(s.Pad):
 		return fmt.Errorf("%w: pad %v: give a pixel value, 0 to 255", inspection.ErrInvalid, s.Pad)
 	}
@@ -141,6 +144,23 @@ func (s Spec) Place(w, h int) (inspection.Placement, error) {
 		}
 	}
 	return p, nil
+}
+
+// scaleFor returns by how much smaller than its w x h px, 1, 2, 4 or 8 times, a JPEG may be decoded for inputs of specs: all
+// allow it, both sides remain at least what they are then resized to, and both are divided without a rest, so that
+// the smaller picture shows the frame from edge to edge, no more and no less.
+func scaleFor(specs []Spec, w, h int) int {
+	for scale := 8; scale > 1; scale /= 2 {
+		enough := len(specs) > 0 && w%scale == 0 && h%scale == 0
+		for _, s := range specs {
+			iw, ih := s.inner(w, h)
+			enough = enough && s.Scaled && !s.NeedsReference() && s.Resize != ResizeNone && w/scale >= iw && h/scale >= ih
+		}
+		if enough {
+			return scale
+		}
+	}
+	return 1
 }
 
 // inner returns the size in px that a picture of w x h px has inside the input.

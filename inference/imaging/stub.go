@@ -25,6 +25,9 @@ func (w *Worker) Close() {}
 // Decode fails.
 func (w *Worker) Decode(inspection.Image, Colour, *Picture) error { return errMissing }
 
+// DecodeFor fails.
+func (w *Worker) DecodeFor(inspection.Image, []Spec, bool, *Picture) error { return errMissing }
+
 // Measure fails.
 func (w *Worker) Measure(*Picture) (inspection.ImageFacts, error) {
 	return inspection.ImageFacts{}, errMissing
@@ -60,6 +63,9 @@ func (p *Picture) Channels() int { return 0 }
 
 // Bytes returns nil.
 func (p *Picture) Bytes() []byte { return nil }
+
+// Forget does nothing.
+func (p *Picture) Forget() {}
 
 // Close does nothing.
 func (p *Picture) Close() {}

@@ -47,7 +47,7 @@ func (w *Worker) fillTemplate(out *Template, t inspection.Template, spec Spec, a
 	gray := &out.full
 	if out.full.c == 3 {
 		gray = &out.gray
-		if err := gray.convert(&out.full, 1, gocv.ColorBGRToGray); err != nil {
+		if err := gray.convert(&out.full, 1, out.full.toGray()); err != nil {
 			return err
 		}
 	}

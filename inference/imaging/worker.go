@@ -14,7 +14,9 @@ import (
 // a time. Nothing in it carries from one frame to the next but memory to write over.
 type Worker struct {
 	limits Limits
-	join   []byte // bytes of an image that came in several pieces
+	join   []byte  // bytes of an image that came in several pieces
+	line   []byte  // a raw row that lay in two pieces, or three grey rows to measure
+	rows   []int32 // which rows to measure
 
 	raw, gray, small, fitted, boxed, shifted, fittedRef Picture
 }
@@ -32,22 +34,46 @@ func (w *Worker) Close() {
 	}
 }
 
-// Decode writes im's pixels into dst, as grey (Gray) or BGR (BGR); grey and colour pictures become either. Nothing is
-// decoded in doubt: a truncated or damaged picture, one with another size than the frame states, or one beyond the limits
-// is an error that wraps inspection.ErrImage (or ErrImageTooLarge), and dst is then empty. EXIF orientation is ignored.
-// Bytes after the picture's end mark are ignored.
+// Decode writes im's pixels into dst: as grey (Gray), as BGR (BGR), or as whichever of RGB and BGR is less work (RGB), which
+// dst then knows. Grey and colour pictures become either. Nothing is decoded in doubt: a truncated or damaged picture,
+// one with another size than the frame states, or one beyond the limits is an error that wraps inspection.ErrImage (or
+// ErrImageTooLarge), and dst is then empty. EXIF orientation is ignored. Bytes after the picture's end mark are ignored.
 func (w *Worker) Decode(im inspection.Image, colour Colour, dst *Picture) error {
-	dst.void()
-	if err := w.decode(im, colour.Components(), dst); err != nil {
-		dst.void()
+	return w.decode(im, colour, nil, false, dst)
+}
+
+// DecodeFor is Decode for the inputs of specs, with no more work than they need. A JPEG is decoded at a smaller scale where
+// they allow it (Spec.Scaled) and whole does not forbid it. Raw pixels that lie as they are wanted are not copied: dst
+// then reads im's own bytes, so the caller holds a reference to im.Data until it has called dst.Forget.
+func (w *Worker) DecodeFor(im inspection.Image, specs []Spec, whole bool, dst *Picture) error {
+	if len(specs) == 0 {
+		return fmt.Errorf("%w: decode for no input", inspection.ErrInvalid)
+	}
+	colour := specs[0].Colour
+	if whole {
+		specs = nil
+	}
+	return w.decode(im, colour, specs, true, dst)
+}
+
+func (w *Worker) decode(im inspection.Image, colour Colour, specs []Spec, lent bool, dst *Picture) error {
+	dst.Forget()
+	if err := w.decodeInto(im, colour, specs, lent, dst); err != nil {
+		dst.Forget()
 		return err
 	}
 	return nil
 }
 
-func (w *Worker) decode(im inspection.Image, channels int, dst *Picture) error {
+func (w *Worker) decodeInto(im inspection.Image, colour Colour, specs []Spec, lent bool, dst *Picture) error {
 	if im.Data.Len() > w.limits.MaxBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d are taken", inspection.ErrImageTooLarge, im.Data.Len(), w.limits.MaxBytes)
+	}
+	if im.Format == inspection.FormatRaw { // is never joined: its rows are taken from the pieces
+		if _, err := ReadHeader(im, nil, w.limits); err != nil {
+			return err
+		}
+		return w.decodeRaw(im, colour, lent, dst)
 	}
 	data := im.Data.Contiguous(w.join)
 	if len(im.Data.Pieces()) > 1 {
@@ -57,23 +83,21 @@ func (w *Worker) decode(im inspection.Image, channels int, dst *Picture) error {
 	if err != nil {
 		return err
 	}
-	switch im.Format {
-	case inspection.FormatJPEG:
-		if err := checkScans(data); err != nil {
-			return err
-		}
-		if err := dst.reset(h.Width, h.Height, channels); err != nil {
-			return err
-		}
-		return decodeJPEG(data, dst)
-	case inspection.FormatPNG:
-		if err := dst.reset(h.Width, h.Height, channels); err != nil {
+	if im.Format == inspection.FormatPNG {
+		if err := dst.reset(h.Width, h.Height, colour.Components()); err != nil {
 			return err
 		}
 		return decodePNG(data, dst)
-	default:
-		return w.decodeRaw(im, data, channels, dst)
 	}
+	if err := checkScans(data); err != nil {
+		return err
+	}
+	scale := scaleFor(specs, h.Width, h.Height)
+	if err := dst.reset(h.Width/scale, h.Height/scale, colour.Components()); err != nil {
+		return err
+	}
+	dst.frameW, dst.frameH, dst.rgb = h.Width, h.Height, colour == RGB
+	return decodeJPEG(data, dst)
 }
 
 // decodePNG decodes in place with OpenCV (libpng), which is strict about the compressed data but not about what frames
@@ -90,74 +114,6 @@ func decodePNG(data []byte, dst *Picture) error {
 	const ignoreOrientation = 128
 	if err := dst.write(func(d *gocv.Mat) error { return gocv.IMDecodeIntoMat(data, flags|ignoreOrientation, d) }); err != nil {
 		return fmt.Errorf("%w: PNG does not decode: %w", inspection.ErrImage, err)
-	}
-	return nil
-}
-
-// bayer maps the PFNC patterns to OpenCV's names, which call the pattern by its second row's second and third pixel.
-func bayer(p inspection.PixelFormat) (gray, bgr gocv.ColorConversionCode, ok bool) {
-	switch p {
-	case inspection.BayerRG8:
-		return gocv.ColorBayerBGToGRAY, gocv.ColorBayerBGToBGR, true
-	case inspection.BayerGR8:
-		return gocv.ColorBayerGBToGRAY, gocv.ColorBayerGBToBGR, true
-	case inspection.BayerGB8:
-		return gocv.ColorBayerGRToGRAY, gocv.ColorBayerGRToBGR, true
-	case inspection.BayerBG8:
-		return gocv.ColorBayerRGToGRAY, gocv.ColorBayerRGToBGR, true
-	default:
-		return 0, 0, false
-	}
-}
-
-func (w *Worker) decodeRaw(im inspection.Image, data []byte, channels int, dst *Picture) error {
-	own := im.PixelFormat.BytesPerPixel()
-	if own == channels && im.PixelFormat == inspection.Mono8 || own == channels && im.PixelFormat == inspection.BGR8 {
-		return packRows(im, data, own, dst)
-	}
-	if err := packRows(im, data, own, &w.raw); err != nil {
-		return err
-	}
-	code, err := rawConversion(im, channels)
-	if err != nil {
-		return err
-	}
-	if err := dst.convert(&w.raw, channels, code); err != nil {
-		return fmt.Errorf("convert raw pixels %#08x: %w", uint32(im.PixelFormat), err)
-	}
-	return nil
-}
-
-func rawConversion(im inspection.Image, channels int) (gocv.ColorConversionCode, error) {
-	if gray, bgr, ok := bayer(im.PixelFormat); ok {
-		if im.Width < 3 || im.Height < 3 {
-			return 0, fmt.Errorf("%w: a Bayer picture of %d x %d px has no whole pattern", inspection.ErrImage, im.Width, im.Height)
-		}
-		if channels == 1 {
-			return gray, nil
-		}
-		return bgr, nil
-	}
-	switch {
-	case im.PixelFormat == inspection.Mono8:
-		return gocv.ColorGrayToBGR, nil
-	case im.PixelFormat == inspection.RGB8 && channels == 1:
-		return gocv.ColorRGBToGray, nil
-	case im.PixelFormat == inspection.RGB8:
-		return gocv.ColorRGBToBGR, nil
-	default: // BGR8 to grey
-		return gocv.ColorBGRToGray, nil
-	}
-}
-
-// packRows copies a raw image's rows into dst without the gaps between them.
-func packRows(im inspection.Image, data []byte, bpp int, dst *Picture) error {
-	if err := dst.reset(im.Width, im.Height, bpp); err != nil {
-		return err
-	}
-	row := im.Width * bpp
-	for y := range im.Height {
-		copy(dst.buf[y*row:(y+1)*row], data[y*im.Stride:])
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ const (
 	recent = 256
 	enough = 64
 	// stale is for how long nobody may have confirmed an estimate that refuses samples; see confirmed.
-	stale = time.Second
+	stale = 250 * time.Millisecond
 )
 
 // estimate is what is known of one session's run times: a curve, and by how much measured runs differ from it.

@@ -24,7 +24,7 @@ func drawEntry(t *rapid.T, session string) inspection.Entry {
 	switch rapid.IntRange(0, 5).Draw(t, "kind") {
 	case 0, 1:
 		if rapid.Bool().Draw(t, "another image") {
-			e.Image.SHA256 = fmt.Sprintf("%064d", 1)
+			e.Image.XXH128 = fmt.Sprintf("%032d", 1)
 		}
 		return e
 	case 2, 3:

@@ -99,7 +99,7 @@ func refusals(t *testing.T, s Store) {
 		{"another key in the frame", "own key", func() inspection.Entry { e := base(); e.Frame.Key.Seq = 2; return e }},
 		{"no camera", "camera", func() inspection.Entry { e := base(); e.Key.Camera = ""; e.Frame.Key = e.Key; return e }},
 		{"an image called kept", "pending", func() inspection.Entry { e := base(); e.Image.State = inspection.ImageKept; return e }},
-		{"a pending image without digest", "SHA-256", func() inspection.Entry { e := base(); e.Image.SHA256 = ""; return e }},
+		{"a pending image without checksum", "XXH128", func() inspection.Entry { e := base(); e.Image.XXH128 = ""; return e }},
 		{"a drop that ends before it begins", "less than first", func() inspection.Entry {
 			return inspection.Entry{Drop: &inspection.Drop{Key: Key(0), First: 5, Last: 4}}
 		}},
@@ -147,15 +147,36 @@ func conflictingImage(t *testing.T, s Store) {
 	commit(t, s, Entry(1, inspection.Pass))
 	other := Entry(1, inspection.Pass)
 	other.Judgement.At = other.Judgement.At.Add(time.Second)
-	other.Image.SHA256 = strings.Repeat("77", 32)
+	other.Image.XXH128 = strings.Repeat("77", 16)
 	commit(t, s, other)
 	got := get(t, s, Key(1))
 	want := inspection.Effect{Verdict: inspection.Undetermined, Source: inspection.SourceRule, Reason: inspection.ReasonConflict}
 	if got.Effective != want {
 		t.Errorf("PASS twice of two pictures under one key: got %+v, want %+v", got.Effective, want)
 	}
-	if got.Image.SHA256 != Entry(1, inspection.Pass).Image.SHA256 {
-		t.Errorf("the recorded image changed to %s", got.Image.SHA256)
+	if got.Image.XXH128 != Entry(1, inspection.Pass).Image.XXH128 {
+		t.Errorf("the recorded image changed to %s", got.Image.XXH128)
+	}
+	if d := got.Judgements[len(got.Judgements)-1].Detail; !strings.Contains(d, "XXH128 7777") || !strings.Contains(d, "recorded is 0f0f") {
+		t.Errorf("the conflict says %q, want both checksums under their name", d)
+	}
+
+	// Results from before XXH128 have a SHA-256 alone. Two of those are compared by it, one of each kind cannot be.
+	old := func(seq uint64, sha256 string, later time.Duration) inspection.Entry {
+		e := Entry(seq, inspection.Pass)
+		e.Judgement.At = e.Judgement.At.Add(later)
+		e.Image.State, e.Image.XXH128, e.Image.SHA256 = inspection.ImageShed, "", sha256
+		return e
+	}
+	commit(t, s, old(2, strings.Repeat("0a", 32), 0), old(2, strings.Repeat("0b", 32), time.Second))
+	if got := get(t, s, Key(2)); got.Effective != want || !strings.Contains(got.Judgements[len(got.Judgements)-1].Detail, "SHA-256 0b0b") {
+		t.Errorf("two pictures that have a SHA-256 alone: got %+v by %+v, want %+v that names it", got.Effective, got.Judgements, want)
+	}
+	commit(t, s, old(3, strings.Repeat("0a", 32), 0), Entry(3, inspection.Pass), old(4, strings.Repeat("0a", 32), 0), old(4, strings.Repeat("0a", 32), time.Second))
+	for seq := uint64(3); seq <= 4; seq++ {
+		if got := get(t, s, Key(seq)); got.Effective.Verdict != inspection.Pass {
+			t.Errorf("frame %d, whose pictures are not known to differ: got %+v, want PASS", seq, got.Effective)
+		}
 	}
 }
 

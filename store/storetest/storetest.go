@@ -102,7 +102,7 @@ func Entry(seq uint64, v inspection.Verdict) inspection.Entry {
 		},
 		Received: epoch.Add(time.Duration(seq) * time.Second),
 		Image: inspection.ImageInfo{
-			Format: inspection.FormatJPEG, Width: 640, Height: 480, Size: 1000, SHA256: strings.Repeat("0f", 32), State: inspection.ImagePending,
+			Format: inspection.FormatJPEG, Width: 640, Height: 480, Size: 1000, XXH128: strings.Repeat("0f", 16), State: inspection.ImagePending,
 		},
 		Judgement: &j,
 	}

@@ -6,15 +6,16 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/assay-vision/assay/benchmarks"
+	"github.com/assay-vision/assay/node"
 )
 
 func main() {
@@ -64,9 +65,9 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	cfg.Dir = dir
-	// A goroutine that wakes up finds a free slot of Go's scheduler although others are calling C or have been put off by
-	// the operating system.
-	runtime.GOMAXPROCS(4 * runtime.NumCPU())
+	// As a node does: a goroutine that wakes up finds a free slot of Go's scheduler although others are calling C, and Go's
+	// monitor takes nothing from the raw loop.
+	node.Settle(0, slog.New(slog.DiscardHandler))
 	results, err := benchmarks.Run(ctx, cfg)
 	if err != nil {
 		return err

@@ -354,15 +354,20 @@ func (x *FrameInfo) GetBudget() *durationpb.Duration {
 
 // The frame's image. Its bytes are fetched over HTTP, GET /v1/results/{id}/image.
 type ImageInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Format        ImageFormat            `protobuf:"varint,1,opt,name=format,proto3,enum=assay.v1.ImageFormat" json:"format,omitempty"`
-	PixelFormat   uint32                 `protobuf:"varint,2,opt,name=pixel_format,json=pixelFormat,proto3" json:"pixel_format,omitempty"`
-	Width         uint32                 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
-	Height        uint32                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
-	Stride        uint32                 `protobuf:"varint,5,opt,name=stride,proto3" json:"stride,omitempty"`
-	Size          int64                  `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`
-	Sha256        string                 `protobuf:"bytes,7,opt,name=sha256,proto3" json:"sha256,omitempty"`
-	State         ImageState             `protobuf:"varint,8,opt,name=state,proto3,enum=assay.v1.ImageState" json:"state,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Format      ImageFormat            `protobuf:"varint,1,opt,name=format,proto3,enum=assay.v1.ImageFormat" json:"format,omitempty"`
+	PixelFormat uint32                 `protobuf:"varint,2,opt,name=pixel_format,json=pixelFormat,proto3" json:"pixel_format,omitempty"`
+	Width       uint32                 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
+	Height      uint32                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	Stride      uint32                 `protobuf:"varint,5,opt,name=stride,proto3" json:"stride,omitempty"`
+	Size        int64                  `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`
+	// SHA-256 of the image's bytes, in hexadecimal: only of an image that is kept, or was until it was given up or lost.
+	// Results from before xxh128 have it of every image.
+	Sha256 string     `protobuf:"bytes,7,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	State  ImageState `protobuf:"varint,8,opt,name=state,proto3,enum=assay.v1.ImageState" json:"state,omitempty"`
+	// XXH128 (XXH3 with 128 bits) of the image's bytes, in hexadecimal, as xxhsum -H128 writes it. It tells whether the same
+	// key came with the same image and proves nothing against intent. Empty in results from before this field.
+	Xxh128        string `protobuf:"bytes,9,opt,name=xxh128,proto3" json:"xxh128,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +456,13 @@ func (x *ImageInfo) GetState() ImageState {
 		return x.State
 	}
 	return ImageState_IMAGE_STATE_PENDING
+}
+
+func (x *ImageInfo) GetXxh128() string {
+	if x != nil {
+		return x.Xxh128
+	}
+	return ""
 }
 
 // A verdict that left for the line.
@@ -1153,7 +1165,7 @@ const file_assay_v1_results_proto_rawDesc = "" +
 	"\aattempt\x18\v \x01(\rR\aattempt\x121\n" +
 	"\x06budget\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06budgetB\n" +
 	"\n" +
-	"\b_encoder\"\xfb\x01\n" +
+	"\b_encoder\"\x93\x02\n" +
 	"\tImageInfo\x12-\n" +
 	"\x06format\x18\x01 \x01(\x0e2\x15.assay.v1.ImageFormatR\x06format\x12!\n" +
 	"\fpixel_format\x18\x02 \x01(\rR\vpixelFormat\x12\x14\n" +
@@ -1162,7 +1174,8 @@ const file_assay_v1_results_proto_rawDesc = "" +
 	"\x06stride\x18\x05 \x01(\rR\x06stride\x12\x12\n" +
 	"\x04size\x18\x06 \x01(\x03R\x04size\x12\x16\n" +
 	"\x06sha256\x18\a \x01(\tR\x06sha256\x12*\n" +
-	"\x05state\x18\b \x01(\x0e2\x14.assay.v1.ImageStateR\x05state\"\xa9\x01\n" +
+	"\x05state\x18\b \x01(\x0e2\x14.assay.v1.ImageStateR\x05state\x12\x16\n" +
+	"\x06xxh128\x18\t \x01(\tR\x06xxh128\"\xa9\x01\n" +
 	"\fAnnouncement\x12+\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x11.assay.v1.VerdictR\averdict\x12(\n" +
 	"\x06source\x18\x02 \x01(\x0e2\x10.assay.v1.SourceR\x06source\x12\x16\n" +

@@ -255,7 +255,7 @@ type ImageState int32
 const (
 	// To be written.
 	ImageState_IMAGE_STATE_PENDING ImageState = 0
-	// On disk under its digest.
+	// On disk under its SHA-256.
 	ImageState_IMAGE_STATE_KEPT ImageState = 1
 	// Given up by rule: PASS not kept, back-pressure, retention.
 	ImageState_IMAGE_STATE_SHED ImageState = 2

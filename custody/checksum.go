@@ -1,0 +1,35 @@
+package custody
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/assay-vision/assay/inspection"
+)
+
+// xxh128Of returns the XXH128 of an image's bytes in hexadecimal. Every frame pays for it before anything else.
+func xxh128Of(b *inspection.Buffer) string {
+	var sum xxh3.Uint128
+	if ps := b.Pieces(); len(ps) == 1 {
+		sum = xxh3.Hash128(ps[0])
+	} else {
+		var h xxh3.Hasher
+		for _, p := range ps {
+			_, _ = h.Write(p) // never fails
+		}
+		sum = h.Sum128()
+	}
+	digits := sum.Bytes()
+	return hex.EncodeToString(digits[:])
+}
+
+// sha256Of returns the SHA-256 of an image's bytes in hexadecimal: to compare with a record that has no XXH128.
+func sha256Of(b *inspection.Buffer) string {
+	h := sha256.New()
+	for _, p := range b.Pieces() {
+		h.Write(p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

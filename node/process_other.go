@@ -1,0 +1,10 @@
+//go:build !linux
+
+package node
+
+import (
+	"errors"
+	"time"
+)
+
+func slowMonitor(time.Duration) error { return errors.ErrUnsupported }

@@ -1,0 +1,45 @@
+package proto
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// Buffers are pooled in powers of two from 256 B to 32 MiB: a frame arrives in pieces of 16 KiB, and is joined to one only
+// where it must be. gRPC's own pools clear every buffer that they hand out, which for a large frame is one more walk over
+// all of its bytes, and end at 1 MiB.
+const (
+	smallestBuffer = 8
+	largestBuffer  = 25
+)
+
+// bufferPool is a mem.BufferPool. What its buffers hold is undefined: gRPC fills each before anybody reads it.
+type bufferPool struct {
+	tiers [largestBuffer - smallestBuffer + 1]sync.Pool // of *[]byte with a capacity of 1 << (smallestBuffer + i)
+}
+
+// tier returns the number of the smallest tier whose buffers hold n bytes; beyond the largest one there is none.
+func tier(n int) int { return max(bits.Len(uint(max(n, 1)-1)), smallestBuffer) - smallestBuffer }
+
+// Get implements mem.BufferPool.
+func (p *bufferPool) Get(n int) *[]byte {
+	t := tier(n)
+	if t >= len(p.tiers) {
+		b := make([]byte, n)
+		return &b
+	}
+	if b, ok := p.tiers[t].Get().(*[]byte); ok {
+		*b = (*b)[:n]
+		return b
+	}
+	b := make([]byte, n, 1<<(smallestBuffer+t))
+	return &b
+}
+
+// Put implements mem.BufferPool. Only buffers of exactly a tier's capacity are kept.
+func (p *bufferPool) Put(b *[]byte) {
+	c := cap(*b)
+	if t := tier(c); t < len(p.tiers) && c == 1<<(smallestBuffer+t) {
+		p.tiers[t].Put(b)
+	}
+}
