@@ -48,3 +48,12 @@ func (d *Desk) decideBy(job inspection.Job) time.Time {
 	last := job.Deadline.Add(-d.margin(job))
 	return last.Add(-min(d.reserve.p99(), max(0, time.Until(last)/2)))
 }
+
+// commitBy is until when the commit of a frame's answer may be put off: the last call less the measured 99th percentile of
+// a commit, in which such waits are counted. Zero means that nobody waits.
+func (d *Desk) commitBy(job inspection.Job) time.Time {
+	if job.Deadline.IsZero() {
+		return time.Time{}
+	}
+	return job.Deadline.Add(-d.margin(job) - d.reserve.p99())
+}

@@ -18,6 +18,10 @@ type Config struct {
 	PoisonAttempts int
 	// CommitGroup is the most entries of one commit.
 	CommitGroup int
+	// CommitSpacing is how soon after a commit began the next one may begin, while at least twice as many frames are being
+	// judged as wait for it: so that groups do not fall apart into many small commits. Nobody waits for it longer than their
+	// deadline allows, and a frame alone never does. 0: none.
+	CommitSpacing time.Duration
 	// CommitQueue is how many writes may wait for the commit before theirs. Beyond it nothing can be recorded in time,
 	// and frames are answered by the fallback with recorded=false at once.
 	CommitQueue int
@@ -38,6 +42,7 @@ func Default() Config {
 		InFlight:       1024,
 		PoisonAttempts: 3,
 		CommitGroup:    256,
+		CommitSpacing:  5 * time.Millisecond,
 		CommitQueue:    4096,
 		Unrecorded:     16384,
 		CommitReserve:  25 * time.Millisecond,
@@ -64,6 +69,9 @@ func (c Config) Validate() error {
 	}
 	if c.ReplyMargin < 0 {
 		return fmt.Errorf("%w: custody.Config.ReplyMargin is %v: give 0 or more", inspection.ErrInvalid, c.ReplyMargin)
+	}
+	if c.CommitSpacing < 0 || c.CommitSpacing >= time.Second {
+		return fmt.Errorf("%w: custody.Config.CommitSpacing is %v: give 0 to a second, such as 5ms", inspection.ErrInvalid, c.CommitSpacing)
 	}
 	return nil
 }

@@ -231,7 +231,7 @@ func (d *Desk) Drop(ctx context.Context, drop inspection.Drop) error {
 
 // note commits one entry that is no answer.
 func (d *Desk) note(ctx context.Context, what string, e inspection.Entry) error {
-	w, err := d.writer.submit([]inspection.Entry{e})
+	w, err := d.writer.submit([]inspection.Entry{e}, time.Time{})
 	if err != nil {
 		return fmt.Errorf("record %s of %s: %w", what, e.Key, err)
 	}

@@ -125,7 +125,9 @@ func (d *Desk) close(f *flight) {
 // judgeAndRecord is the way of a frame that is seen for the first time. rec holds what was announced or said of its key
 // before it came.
 func (d *Desk) judgeAndRecord(f *flight, rec inspection.Result) {
+	d.writer.judging.Add(1)
 	j, late := d.judge(f)
+	d.writer.judging.Add(-1)
 	f.decide(j.Verdict)
 
 	told := d.told.take(f.job.Frame.Key)
@@ -139,7 +141,7 @@ func (d *Desk) judgeAndRecord(f *flight, rec inspection.Result) {
 	entries := []inspection.Entry{{
 		Key: frame.Key, Frame: &frame, Received: received, Image: info, Judgement: &j, Simulated: frame.Simulated,
 	}}
-	took, err := d.writer.commit(append(entries, announcements(frame.Key, told, frame.Simulated)...))
+	took, err := d.writer.commit(append(entries, announcements(frame.Key, told, frame.Simulated)...), d.commitBy(f.job))
 	if err != nil {
 		d.remember(frame.Key, told...)
 		d.giveUp(f, err)
@@ -187,7 +189,7 @@ func (d *Desk) conflict(f *flight, rec inspection.Result, detail string) {
 		return r.Reason == j.Reason && r.Detail == j.Detail
 	})
 	if !known {
-		took, err := d.writer.commit([]inspection.Entry{{Key: f.job.Frame.Key, Judgement: &j, Simulated: f.job.Frame.Simulated}})
+		took, err := d.writer.commit([]inspection.Entry{{Key: f.job.Frame.Key, Judgement: &j, Simulated: f.job.Frame.Simulated}}, d.commitBy(f.job))
 		if err != nil {
 			d.giveUp(f, err)
 			return
@@ -209,7 +211,7 @@ func (d *Desk) conclude(f *flight, rec inspection.Result, repeated bool) {
 	for !ended {
 		if len(told) > 0 {
 			rec.Announced = append(slices.Clone(rec.Announced), told...)
-			if _, err := d.writer.commit(announcements(key, told, f.job.Frame.Simulated)); err != nil {
+			if _, err := d.writer.commit(announcements(key, told, f.job.Frame.Simulated), d.commitBy(f.job)); err != nil {
 				d.remember(key, told...)
 				recorded = false
 			}
@@ -253,7 +255,7 @@ func (d *Desk) lateAnswer(f *flight, late <-chan reply, recorded bool) {
 		return
 	}
 	r.judgement.Role = inspection.RoleLate
-	if _, err := d.writer.commit([]inspection.Entry{{Key: f.job.Frame.Key, Judgement: &r.judgement, Simulated: f.job.Frame.Simulated}}); err != nil {
+	if _, err := d.writer.commit([]inspection.Entry{{Key: f.job.Frame.Key, Judgement: &r.judgement, Simulated: f.job.Frame.Simulated}}, time.Time{}); err != nil {
 		d.m.late.WithLabelValues("not_recorded").Inc()
 		return
 	}

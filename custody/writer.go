@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assay-vision/assay/inspection"
@@ -15,17 +16,21 @@ import (
 type write struct {
 	entries []inspection.Entry
 	since   time.Time
+	by      time.Time // its commit must not be put off beyond this; zero: any time
 	done    chan struct{}
 	err     error
 	took    time.Duration
 }
 
-// writer commits in groups that clock themselves: what arrives during one commit makes the next. It is the only caller of
-// Store.Commit, so that writes reach the disk in the order of their submission.
+// writer commits in groups that clock themselves: what arrives during one commit makes the next, which waits a little
+// where that makes it larger. It is the only caller of Store.Commit, so that writes reach the disk in the order of their
+// submission.
 type writer struct {
 	store   Store
 	group   int // entries of one commit
+	spacing time.Duration
 	reserve *reserve
+	judging atomic.Int64 // frames that are being judged: each will be a write
 	log     *slog.Logger
 	m       *metrics
 
@@ -35,23 +40,25 @@ type writer struct {
 	mu     sync.Mutex
 	closed bool
 
-	failing  bool // the last commit failed; loop only
-	failed   int  // entries not recorded since the last log line; loop only
+	began    time.Time // of the last commit; loop only
+	failing  bool      // the last commit failed; loop only
+	failed   int       // entries not recorded since the last log line; loop only
 	reported time.Time
 }
 
 func newWriter(ctx context.Context, cfg Config, store Store, r *reserve, log *slog.Logger, m *metrics) *writer {
 	w := &writer{
-		store: store, group: cfg.CommitGroup, reserve: r, log: log, m: m,
+		store: store, group: cfg.CommitGroup, spacing: cfg.CommitSpacing, reserve: r, log: log, m: m,
 		queue: make(chan *write, cfg.CommitQueue), gone: make(chan struct{}),
 	}
 	go w.loop(ctx)
 	return w
 }
 
-// submit hands entries over and does not wait. ErrOverloaded: the queue is full; ErrClosed: the writer was closed.
-func (w *writer) submit(entries []inspection.Entry) (*write, error) {
-	wr := &write{entries: entries, since: time.Now(), done: make(chan struct{})}
+// submit hands entries over and does not wait; their commit may be put off until by. ErrOverloaded: the queue is full;
+// ErrClosed: the writer was closed.
+func (w *writer) submit(entries []inspection.Entry, by time.Time) (*write, error) {
+	wr := &write{entries: entries, since: time.Now(), by: by, done: make(chan struct{})}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -66,8 +73,8 @@ func (w *writer) submit(entries []inspection.Entry) (*write, error) {
 }
 
 // commit hands entries over and waits until they are on disk.
-func (w *writer) commit(entries []inspection.Entry) (time.Duration, error) {
-	wr, err := w.submit(entries)
+func (w *writer) commit(entries []inspection.Entry, by time.Time) (time.Duration, error) {
+	wr, err := w.submit(entries, by)
 	if err != nil {
 		return 0, err
 	}
@@ -97,31 +104,54 @@ func (w *writer) loop(ctx context.Context) {
 			}
 		}
 		var batch []*write
-		batch, next = w.gather(next)
+		batch, next = w.gather(ctx, next)
 		w.commitBatch(ctx, batch)
 	}
 }
 
-// gather takes what is queued, up to one group, without waiting for more. A write that does not fit comes back as next.
-func (w *writer) gather(first *write) (batch []*write, next *write) {
-	batch = []*write{first}
-	size := len(first.entries)
-	for size < w.group {
-		select {
-		case wr, open := <-w.queue:
-			if !open {
-				return batch, nil
-			}
-			if size+len(wr.entries) > w.group {
-				return batch, wr
-			}
-			batch = append(batch, wr)
-			size += len(wr.entries)
-		default:
-			return batch, nil
+// gather takes what is queued, up to one group, and waits for more as long as that is worth it. A write that does not fit
+// comes back as next.
+func (w *writer) gather(ctx context.Context, first *write) (batch []*write, next *write) {
+	size := 0
+	for wr := first; wr != nil; wr = w.another(ctx, batch) {
+		if size > 0 && size+len(wr.entries) > w.group {
+			return batch, wr
+		}
+		batch = append(batch, wr)
+		if size += len(wr.entries); size >= w.group {
+			break
 		}
 	}
 	return batch, nil
+}
+
+// another returns the next write for a batch, or nil when the batch is to be committed now.
+func (w *writer) another(ctx context.Context, batch []*write) *write {
+	select {
+	case wr := <-w.queue: // nil when it is closed
+		return wr
+	default:
+	}
+	// Those who wait are held up only for the sake of at least twice as many who are still to come: where few frames are in
+	// flight, the camera sends no other before it has its answer.
+	wait := time.Until(w.began.Add(w.spacing))
+	for _, wr := range batch {
+		if !wr.by.IsZero() {
+			wait = min(wait, time.Until(wr.by))
+		}
+	}
+	if wait <= 0 || w.judging.Load() < 2*int64(len(batch)) {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case wr := <-w.queue:
+		return wr
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // commitBatch commits a group. A group that failed for another reason than the disk or an abort is tried again write by
@@ -144,6 +174,7 @@ func (w *writer) commitOnce(ctx context.Context, batch []*write) error {
 		entries = append(entries, wr.entries...)
 	}
 	began := time.Now()
+	w.began = began
 	err := w.store.Commit(ctx, entries)
 	if err != nil {
 		w.m.commitErrors.Inc()

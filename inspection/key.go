@@ -27,7 +27,9 @@ type FrameKey struct {
 // ResultID is a frame's result id: 32 hexadecimal digits, the same on every node.
 type ResultID string
 
-// ID derives the result id: the first 16 bytes of SHA-256 over the key's length-prefixed fields, in hexadecimal.
+// ID derives the result id: the first 8 bytes of SHA-256 over the key's other length-prefixed fields, then Seq, in
+// hexadecimal. The ids of a session stand in the order of its frames, so that a store enters frames that are recorded
+// together side by side.
 func (k FrameKey) ID() ResultID {
 	h := sha256.New()
 	var n [8]byte
@@ -36,9 +38,8 @@ func (k FrameKey) ID() ResultID {
 		h.Write(n[:])
 		h.Write([]byte(s))
 	}
-	binary.BigEndian.PutUint64(n[:], k.Seq)
-	h.Write(n[:])
-	return ResultID(hex.EncodeToString(h.Sum(nil)[:16]))
+	id := binary.BigEndian.AppendUint64(h.Sum(nil)[:8], k.Seq)
+	return ResultID(hex.EncodeToString(id))
 }
 
 // String writes the key for logs: line/station/camera/session/seq.

@@ -14,8 +14,8 @@ func TestKeyID(t *testing.T) {
 		key  FrameKey
 		want ResultID
 	}{
-		{FrameKey{"line-1", "aoi-2", "cam-top", "01JABCDEFGHJKMNPQRSTVWXYZ0", 42}, "540d2aaa0e538ac78ccc9fe4d842b182"},
-		{FrameKey{"线", "站", "机", "s", 1}, "30ed75ee4dde41bae467e7447e5b5ae3"},
+		{FrameKey{"line-1", "aoi-2", "cam-top", "01JABCDEFGHJKMNPQRSTVWXYZ0", 42}, "41c48e0486feaa2c000000000000002a"},
+		{FrameKey{"线", "站", "机", "s", 1}, "3453104ed80b89700000000000000001"},
 	}
 	for _, tt := range tests {
 		if got := tt.key.ID(); got != tt.want {

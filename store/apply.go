@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/assay-vision/assay/inspection"
@@ -28,6 +29,10 @@ func (t *tx) apply(it *item, now time.Time) error {
 
 // find reads a whole result for a change. ErrNotFound when there is none.
 func (t *tx) find(id inspection.ResultID) (*row, error) {
+	id, err := t.w.former.recorded(t.ctx, t, id)
+	if err != nil {
+		return nil, err
+	}
 	rs, err := readResults(t.ctx, t, "SELECT "+resultColumns+" FROM results r WHERE r.id = ?1", id)
 	if err != nil {
 		return nil, err
@@ -46,7 +51,7 @@ func (t *tx) frame(it *item, now time.Time) error {
 		return err
 	}
 	if n != 0 {
-		return t.insertJudgement(n, it.id, receivedAt(it.Received, now), it.judgement)
+		return t.insertJudgement(n, 0, receivedAt(it.Received, now), it.judgement)
 	}
 	r, err := t.find(it.id)
 	switch {
@@ -85,34 +90,45 @@ func receivedAt(received, now time.Time) int64 {
 	return received.UnixMicro()
 }
 
-// insert makes a row of results and returns its n, or 0 when the key has one.
+// The statements that every frame takes.
+var (
+	insertResult = insertInto("results", "former, n, id, line, station, camera, session, seq, stub, attempt, view, reference, serial",
+		"run_id, lot, work_order, product, recipe, captured_at, encoder, budget_ns, simulated, image_format, pixel_format",
+		"width, height, stride, image_size, image_sha256, image_state, effective_verdict, effective_source, effective_reason",
+		"received, recorded, revision, image_ref, image_xxh128") + " ON CONFLICT DO NOTHING"
+	insertJudgement = insertInto("judgements", "n, result, role, verdict, source, reason, detail, defects, facts, timings",
+		"model_name, model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at")
+)
+
+// insertInto writes a statement for the columns in the order of its arguments. Their marks have no numbers, which the
+// driver would look up by name for every argument of every row.
+func insertInto(table string, columns ...string) string {
+	all := strings.Join(columns, ", ")
+	return "INSERT INTO " + table + " (" + all + ") VALUES (" + strings.Repeat("?, ", strings.Count(all, ",")) + "?)"
+}
+
+// insert makes a row of results and returns its n, which is its first revision, or 0 when the key has one.
 func (t *tx) insert(it *item, f *inspection.Frame, im inspection.ImageInfo, e inspection.Effect, stub bool, now time.Time) (int64, error) {
+	if id, err := t.w.former.recorded(t.ctx, t, it.id); err != nil || id != it.id {
+		return 0, err
+	}
 	revision, err := t.next()
 	if err != nil {
 		return 0, err
 	}
 	k := it.Key
 	state := imageState(im)
-	res, err := t.exec(`INSERT INTO results (id, line, station, camera, session, seq, stub, attempt, view, reference, serial,
-			run_id, lot, work_order, product, recipe, captured_at, encoder, budget_ns, simulated, image_format, pixel_format,
-			width, height, stride, image_size, image_sha256, image_state, effective_verdict, effective_source, effective_reason,
-			received, recorded, revision, image_ref, image_xxh128)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-			?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)
-		ON CONFLICT DO NOTHING`,
-		it.id, k.Line, k.Station, k.Camera, k.Session, int64(k.Seq), stub, f.Attempt, f.View, f.Reference, f.Serial,
+	changed, err := t.changed(insertResult,
+		false, int64(revision), it.id, k.Line, k.Station, k.Camera, k.Session, int64(k.Seq), stub, f.Attempt, f.View, f.Reference, f.Serial,
 		f.RunID, f.Lot, f.WorkOrder, f.Product, f.Recipe, micros(f.CapturedAt), f.Encoder, int64(f.Budget), f.Simulated,
 		im.Format.String(), int64(im.PixelFormat), im.Width, im.Height, im.Stride, im.Size, im.SHA256, state,
-		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), revision, imageRef(it, now), im.XXH128)
-	if err != nil {
-		return 0, err
-	}
-	if changed, err := res.RowsAffected(); err != nil || changed == 0 {
+		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), int64(revision), imageRef(it, now), im.XXH128)
+	if err != nil || changed == 0 {
 		t.revision-- // not used
 		return 0, err
 	}
 	t.count(f.Simulated, e.Verdict, state, +1, im.Size)
-	return res.LastInsertId()
+	return int64(revision), nil
 }
 
 // imageRef is where the file of a pending image will be. It is written with the row, so that the next start finds the file:
@@ -149,18 +165,17 @@ func (t *tx) appendJudgement(r *row, j *judgementRow) error {
 			return nil
 		}
 	}
-	if err := t.insertJudgement(r.n, r.ID, r.Received.UnixMicro(), j); err != nil {
+	if err := t.insertJudgement(r.n, len(r.Judgements), r.Received.UnixMicro(), j); err != nil {
 		return err
 	}
 	r.Judgements = append(r.Judgements, j.Judgement)
 	return t.refold(r)
 }
 
-func (t *tx) insertJudgement(result int64, id inspection.ResultID, received int64, j *judgementRow) error {
-	if _, err := t.exec(`INSERT INTO judgements (result, role, verdict, source, reason, detail, defects, facts, timings,
-			model_name, model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)`,
-		result, j.Role.String(), j.Verdict.String(), j.Source.String(), j.Reason, j.Detail, j.defects, j.facts, j.timings,
+// insertJudgement writes the judgement that has a place among those of its result, counted from 0.
+func (t *tx) insertJudgement(result int64, place int, received int64, j *judgementRow) error {
+	if _, err := t.exec(insertJudgement,
+		result<<judgementBits+int64(place), result, j.Role.String(), j.Verdict.String(), j.Source.String(), j.Reason, j.Detail, j.defects, j.facts, j.timings,
 		j.Model.Name, j.Model.Version, j.Model.Digest, j.Recipe.Name, j.Recipe.Revision, j.Recipe.Digest, j.Node, micros(j.At)); err != nil {
 		return fmt.Errorf("write judgement: %w", err)
 	}
@@ -168,8 +183,8 @@ func (t *tx) insertJudgement(result int64, id inspection.ResultID, received int6
 		if !d.Called {
 			continue
 		}
-		if _, err := t.exec("INSERT INTO called_defects (class, received, result_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-			d.Class, received, id); err != nil {
+		if _, err := t.exec("INSERT INTO called_defects (class, received, result) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+			d.Class, received, result); err != nil {
 			return fmt.Errorf("write called defect: %w", err)
 		}
 	}
@@ -271,7 +286,7 @@ func (t *tx) dropOne(it *item, gap *judgementRow, d *inspection.Drop, now time.T
 		return err
 	}
 	if n != 0 {
-		return t.insertJudgement(n, it.id, receivedAt(it.Received, now), gap)
+		return t.insertJudgement(n, 0, receivedAt(it.Received, now), gap)
 	}
 	r, err := t.find(it.id)
 	if err != nil || !r.stub {

@@ -72,12 +72,54 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
+// BenchmarkList measures a page of 100 results out of 20000, without a filter, of a time, of one camera and of failures.
+func BenchmarkList(b *testing.B) {
+	s := openBench(b)
+	first := storetest.Entry(1, inspection.Pass).Received
+	for seq := uint64(1); seq <= 20_000; seq += 250 {
+		var group []inspection.Entry
+		for i := range uint64(250) {
+			v := inspection.Pass
+			if (seq+i)%8 == 0 {
+				v = inspection.Fail
+			}
+			group = append(group, storetest.Entry(seq+i, v))
+		}
+		if err := s.Commit(b.Context(), group); err != nil {
+			b.Fatal(err)
+		}
+	}
+	key := storetest.Key(1)
+	for name, q := range map[string]inspection.Query{
+		"all": {}, "time": {From: first.Add(time.Hour), Ascending: true}, "lot": {Lot: "lot-1"},
+		"camera": {Line: key.Line, Station: key.Station, Camera: key.Camera}, "failures": {Verdicts: []inspection.Verdict{inspection.Fail}},
+	} {
+		for _, limit := range []int{1, 100} {
+			q.Limit = limit
+			b.Run(fmt.Sprintf("%s/%d", name, limit), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if p, err := s.List(b.Context(), q); err != nil || len(p.Results) != limit {
+						b.Fatal(len(p.Results), err)
+					}
+				}
+			})
+		}
+	}
+}
+
 func openBench(b *testing.B) *store.Store {
 	b.Helper()
-	s, err := store.Open(b.Context(), store.Config{Dir: b.TempDir()}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	s := openDir(b, b.TempDir())
+	b.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func openDir(b *testing.B, dir string) *store.Store {
+	b.Helper()
+	s, err := store.Open(b.Context(), store.Config{Dir: dir}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = s.Close() })
 	return s
 }

@@ -22,6 +22,9 @@ func (s *Store) Get(ctx context.Context, id inspection.ResultID) (inspection.Res
 // known (a gap, an announcement that came first) the frame has still to be judged: that is ErrNotFound too, and the
 // result beside it holds what was announced and said so far.
 func (s *Store) Lookup(ctx context.Context, key inspection.FrameKey) (inspection.Result, error) {
+	if s.isNew(ctx, key) {
+		return inspection.Result{}, fmt.Errorf("store: frame %s: %w", key, s.closed(inspection.ErrNotFound))
+	}
 	r, err := s.get(ctx, key.ID())
 	switch {
 	case err != nil:
@@ -33,7 +36,11 @@ func (s *Store) Lookup(ctx context.Context, key inspection.FrameKey) (inspection
 }
 
 func (s *Store) get(ctx context.Context, id inspection.ResultID) (*row, error) {
-	// Most of the desk's questions are about frames that nobody has seen yet: they end here, on one prepared look-up.
+	id, err := s.former.recorded(ctx, s.read, id)
+	if err != nil {
+		return nil, s.closed(err)
+	}
+	// Many a question is about something that is not there: it ends here, on one prepared look-up.
 	var there int
 	if err := s.exists.QueryRowContext(ctx, id).Scan(&there); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
@@ -42,7 +49,7 @@ func (s *Store) get(ctx context.Context, id inspection.ResultID) (*row, error) {
 		return nil, s.closed(err)
 	}
 	var found *row
-	err := s.snapshot(ctx, func(q querier) error {
+	err = s.snapshot(ctx, func(q querier) error {
 		rs, err := readResults(ctx, q, "SELECT "+resultColumns+" FROM results r WHERE r.id = ?1", id)
 		if err != nil {
 			return err

@@ -103,10 +103,10 @@ func (im *Images) checkFiles(ctx context.Context, started time.Time) {
 
 func (im *Images) checkKept(ctx context.Context) (lost int, err error) {
 	for rank := range 3 {
-		received, id := int64(-1<<62), ""
+		received, n := int64(-1<<62), int64(0)
 		for {
-			rows, err := im.store.readImages(ctx, fmt.Sprintf(`image_state = 'kept' AND shed_rank = ?1 AND (received, id) > (?2, ?3)
-				ORDER BY received, id LIMIT %d`, reconcileBatch), rank, received, id)
+			rows, err := im.store.readImages(ctx, fmt.Sprintf(`image_state = 'kept' AND shed_rank = ?1 AND (received, n) > (?2, ?3)
+				ORDER BY received, n LIMIT %d`, reconcileBatch), rank, received, n)
 			if err != nil {
 				return lost, err
 			}
@@ -128,7 +128,7 @@ func (im *Images) checkKept(ctx context.Context) (lost int, err error) {
 				lost += len(marks)
 			}
 			last := rows[len(rows)-1]
-			received, id = last.received, string(last.id)
+			received, n = last.received, last.n
 		}
 	}
 	return lost, nil
@@ -171,9 +171,12 @@ func (im *Images) removeOrphans(ctx context.Context, names []string) (removed in
 	if len(names) == 0 {
 		return 0, nil
 	}
-	ids := make([]string, len(names))
+	ids := make([]inspection.ResultID, len(names))
 	for i, name := range names {
-		ids[i], _, _ = strings.Cut(path.Base(name), ".")
+		id, _, _ := strings.Cut(path.Base(name), ".")
+		if ids[i], err = im.store.former.recorded(ctx, im.store.read, inspection.ResultID(id)); err != nil {
+			return 0, err
+		}
 	}
 	list, err := json.Marshal(ids)
 	if err != nil {

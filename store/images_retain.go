@@ -60,7 +60,7 @@ func (im *Images) Retain(ctx context.Context) error {
 		}
 		before := now.AddDate(0, 0, -days).UnixMicro()
 		for {
-			rows, err := im.store.readImages(ctx, fmt.Sprintf("image_state = 'kept' AND shed_rank = ?1 AND received < ?2 ORDER BY received, id LIMIT %d", shedBatch), rank, before)
+			rows, err := im.store.readImages(ctx, fmt.Sprintf("image_state = 'kept' AND shed_rank = ?1 AND received < ?2 ORDER BY received, n LIMIT %d", shedBatch), rank, before)
 			if err != nil {
 				return fmt.Errorf("find images older than %d days: %w", days, err)
 			}
@@ -87,7 +87,7 @@ func (im *Images) makeRoom(ctx context.Context) error {
 		if err != nil || over <= 0 {
 			return err
 		}
-		rows, err := im.store.readImages(ctx, fmt.Sprintf("image_state = 'kept' ORDER BY shed_rank, received, id LIMIT %d", shedBatch))
+		rows, err := im.store.readImages(ctx, fmt.Sprintf("image_state = 'kept' ORDER BY shed_rank, received, n LIMIT %d", shedBatch))
 		if err != nil {
 			return fmt.Errorf("find images to give up: %w", err)
 		}

@@ -18,7 +18,8 @@ const (
 	maxLimit     = 1000
 )
 
-// List returns one page of results in the order of (received, id). The order is stable: results that are recorded while
+// List returns one page of results in the order of (received, n): by time of receipt, and of
+// one time as they were recorded. The order is stable: results that are recorded while
 // somebody turns pages never make another one appear twice or be left out. Next, when not empty, is the cursor of the
 // page that follows under the same filter; with another one it is ErrInvalid.
 func (s *Store) List(ctx context.Context, q inspection.Query) (inspection.Page, error) {
@@ -55,16 +56,16 @@ func (s *Store) List(ctx context.Context, q inspection.Query) (inspection.Page, 
 	}
 	if len(rs) > limit {
 		last := rs[limit-1]
-		page.Next = position{Filter: filterDigest(q), Received: last.Received.UnixMicro(), ID: last.ID}.String()
+		page.Next = position{Filter: filterDigest(q), Received: last.Received.UnixMicro(), N: last.n}.String()
 	}
 	return page, nil
 }
 
 // position is where a page ended, and under which filter.
 type position struct {
-	Filter   string              `json:"f"`
-	Received int64               `json:"r"`
-	ID       inspection.ResultID `json:"i"`
+	Filter   string `json:"f"`
+	Received int64  `json:"r"`
+	N        int64  `json:"n"`
 }
 
 // String writes the opaque cursor.
@@ -82,7 +83,7 @@ func parsePosition(q inspection.Query) (*position, error) {
 	if err == nil {
 		err = json.Unmarshal(b, &p)
 	}
-	if err != nil || p.ID == "" {
+	if err != nil || p.N == 0 {
 		return nil, fmt.Errorf("%w: cursor %.40q is none of ours: take it from the page before as it is", inspection.ErrInvalid, q.Cursor)
 	}
 	if p.Filter != filterDigest(q) {
@@ -104,11 +105,11 @@ func filterDigest(q inspection.Query) string {
 }
 
 // selection is a filter as SQL. Which index is walked is decided here and not by SQLite, which would have to guess how
-// rare a value is: every walk gives its rows in the order of (received, id), so a page is read without sorting, and what
+// rare a value is: every walk gives its rows in the order of (received, n), so a page is read without sorting, and what
 // the walk does not cover is checked row by row.
 type selection struct {
 	from  string // table, its index, and a join where another table leads
-	order string // the two columns of (received, id), with what they come from
+	order string // the two columns of (received, n), with what they come from
 	terms []string
 	arms  []string // alternatives of which each is one walk; a union of them is merged in order
 	since time.Time
@@ -152,7 +153,7 @@ func newSelection(q inspection.Query) (*selection, error) {
 	if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
 		return nil, fmt.Errorf("%w: the time range ends at %s, before it begins at %s", inspection.ErrInvalid, q.To.Format(time.RFC3339), q.From.Format(time.RFC3339))
 	}
-	s := &selection{order: "r.received, r.id", since: q.From, until: q.To}
+	s := &selection{order: "r.received, r.n", since: q.From, until: q.To}
 	s.lead(q)
 	s.plain(q)
 	return s, nil
@@ -194,17 +195,15 @@ func (s *selection) lead(q inspection.Query) {
 	case q.DefectClass != "":
 		s.called(q, true)
 		residual()
-	case len(verdicts) > 0:
+	default:
 		s.from = "results r INDEXED BY results_verdict"
+		if len(verdicts) == 0 { // the walks of all verdicts, merged, are the walk of all results
+			verdicts = []string{"'UNDETERMINED'", "'PASS'", "'REVIEW'", "'FAIL'"}
+		}
 		for _, sim := range sims {
 			for _, v := range verdicts {
 				s.arms = append(s.arms, "r.simulated = "+sim+" AND r.effective_verdict = "+v)
 			}
-		}
-	default:
-		s.from = "results r INDEXED BY results_received"
-		for _, sim := range sims {
-			s.arms = append(s.arms, "r.simulated = "+sim)
 		}
 	}
 }
@@ -213,11 +212,11 @@ func (s *selection) lead(q inspection.Query) {
 func (s *selection) called(q inspection.Query, lead bool) {
 	switch {
 	case lead:
-		s.from = "called_defects c CROSS JOIN results r ON r.id = c.result_id" // CROSS: c stays outside
-		s.order = "c.received, c.result_id"
+		s.from = "called_defects c CROSS JOIN results r ON r.n = c.result" // CROSS: c stays outside
+		s.order = "c.received, c.result"
 		s.term("c.class = %s", q.DefectClass)
 	case q.DefectClass != "":
-		s.term("EXISTS (SELECT 1 FROM called_defects c WHERE c.class = %s AND c.received = r.received AND c.result_id = r.id)", q.DefectClass)
+		s.term("EXISTS (SELECT 1 FROM called_defects c WHERE c.class = %s AND c.received = r.received AND c.result = r.n)", q.DefectClass)
 	}
 }
 
@@ -240,7 +239,7 @@ func (s *selection) plain(q inspection.Query) {
 		if q.ModelVersion != "" {
 			of = append(of, "j.model_version = "+s.arg(q.ModelVersion))
 		}
-		s.terms = append(s.terms, "EXISTS (SELECT 1 FROM judgements j WHERE j.result = r.n AND "+strings.Join(of, " AND ")+")")
+		s.terms = append(s.terms, "EXISTS (SELECT 1 FROM judgements j WHERE j.n "+judgementsOf("r.n")+" AND "+strings.Join(of, " AND ")+")")
 	}
 }
 
@@ -254,7 +253,7 @@ func (s *selection) within(after *position, ascending bool) []string {
 		if ascending {
 			beyond = ">"
 		}
-		terms = append(terms, fmt.Sprintf("(%s) %s (%s, %s)", s.order, beyond, s.arg(after.Received), s.arg(after.ID)))
+		terms = append(terms, fmt.Sprintf("(%s) %s (%s, %s)", s.order, beyond, s.arg(after.Received), s.arg(after.N)))
 	}
 	if !s.since.IsZero() && (after == nil || !ascending) {
 		terms = append(terms, received+" >= "+s.arg(ceilMicro(s.since)))
@@ -295,7 +294,7 @@ func (s *selection) page(after *position, ascending bool, limit int) (string, []
 	}
 	order := s.order
 	if len(selects) > 1 {
-		order = "received, id"
+		order = "received, n"
 	}
 	return strings.Join(selects, " UNION ALL ") + " ORDER BY " + strings.ReplaceAll(order, ", ", direction+", ") + direction +
 		" LIMIT " + s.arg(limit), s.args

@@ -27,7 +27,11 @@ func (s *Store) mark(ctx context.Context, marks []mark) error {
 }
 
 func (t *tx) mark(m mark) error {
-	rows, err := t.QueryContext(t.ctx, "SELECT n, simulated, effective_verdict, image_size FROM results WHERE id = ?1 AND image_state = ?2", m.id, m.from.String())
+	id, err := t.w.former.recorded(t.ctx, t, m.id)
+	if err != nil {
+		return err
+	}
+	rows, err := t.QueryContext(t.ctx, "SELECT n, simulated, effective_verdict, image_size FROM results WHERE id = ?1 AND image_state = ?2", id, m.from.String())
 	if err != nil {
 		return err
 	}
@@ -51,6 +55,7 @@ func (t *tx) mark(m mark) error {
 
 // imageRow is what the store knows of an image file.
 type imageRow struct {
+	n        int64
 	id       inspection.ResultID
 	ref      string // where its file is, or will be while it is pending
 	size     int64
@@ -63,13 +68,13 @@ type imageRow struct {
 func (s *Store) readImages(ctx context.Context, terms string, args ...any) ([]imageRow, error) {
 	var out []imageRow
 	err := s.snapshot(ctx, func(q querier) error {
-		rows, err := q.QueryContext(ctx, "SELECT id, image_ref, image_size, image_xxh128, image_sha256, received FROM results WHERE "+terms, args...)
+		rows, err := q.QueryContext(ctx, "SELECT n, id, image_ref, image_size, image_xxh128, image_sha256, received FROM results WHERE "+terms, args...)
 		if err != nil {
 			return err
 		}
 		return each(rows, func() error {
 			var r imageRow
-			if err := rows.Scan(&r.id, &r.ref, &r.size, &r.xxh128, &r.sha256, &r.received); err != nil {
+			if err := rows.Scan(&r.n, &r.id, &r.ref, &r.size, &r.xxh128, &r.sha256, &r.received); err != nil {
 				return err
 			}
 			out = append(out, r)

@@ -153,18 +153,20 @@ func TestDatabaseHoldsTheRulesItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	withDB(t, dir, func(db *sql.DB) {
-		insert := `INSERT INTO judgements (result, role, verdict, source, reason, detail, model_name, model_version, model_digest,
-			recipe_name, recipe_revision, recipe_digest, node) VALUES (1, 'primary', %s, '', '', 'm', '1', %s, 'r', 1, 'd', 'n')`
+		insert := `INSERT INTO judgements (n, result, role, verdict, source, reason, detail, model_name, model_version, model_digest,
+			recipe_name, recipe_revision, recipe_digest, node) VALUES ((1 << 20) + 1, 1, 'primary', %s, '', '', 'm', '1', %s, 'r', 1, 'd', 'n')`
 		for name, q := range map[string]string{
 			"PASS without a digest":    strings.Replace(strings.Replace(insert, "%s", "'PASS', 'model'", 1), "%s", "''", 1),
 			"PASS by fallback":         strings.Replace(strings.Replace(insert, "%s", "'PASS', 'fallback'", 1), "%s", "'abc'", 1),
 			"no verdict":               strings.Replace(strings.Replace(insert, "%s", "'GOOD', 'model'", 1), "%s", "'abc'", 1),
-			"a second row of the key":  "INSERT INTO results (id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) SELECT 'x', line, station, camera, session, seq, 'FAIL', 'model', 0, 0, 99 FROM results",
+			"a second row of the key":  "INSERT INTO results (id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) SELECT id, line, station, camera, session, seq, 'FAIL', 'model', 0, 0, 99 FROM results",
 			"a changed judgement":      "UPDATE judgements SET verdict = 'REVIEW'",
 			"kept without an address":  "UPDATE results SET image_state = 'kept', image_ref = ''",
 			"kept without a SHA-256":   "UPDATE results SET image_state = 'kept', image_ref = 'x', image_sha256 = ''",
 			"an unknown image state":   "UPDATE results SET image_state = 'somewhere'",
 			"a revision used twice":    "INSERT INTO results (id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) VALUES ('y', 'a', 'b', 'c', 'd', 1, 'FAIL', 'model', 0, 0, 1)",
+			"a revision of the past":   "INSERT INTO results (n, id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) VALUES (9, 'y', 'a', 'b', 'c', 'd', 1, 'FAIL', 'model', 0, 0, 8)",
+			"another's judgement":      "INSERT INTO judgements SELECT 2 << 20, result, role, verdict, source, reason, detail, defects, facts, timings, model_name, model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at FROM judgements WHERE result = 1",
 			"an unknown kind of word":  "INSERT INTO dispositions (result, kind, judgement, defect_id, operator, comment) VALUES (1, 'fine', 0, 0, 'o', '')",
 			"an effective non-verdict": "UPDATE results SET effective_verdict = 'OK'",
 		} {

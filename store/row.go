@@ -21,6 +21,14 @@ func imageState(im inspection.ImageInfo) string {
 	return im.State.String()
 }
 
+// judgementBits are the low bits of a judgement's n: its place among those of its result, whose n is in the others.
+const judgementBits = 20
+
+// judgementsOf is the range of n of a result's judgements.
+func judgementsOf(result string) string {
+	return fmt.Sprintf("BETWEEN (%s << %d) AND (%s << %d) + %d", result, judgementBits, result, judgementBits, 1<<judgementBits-1)
+}
+
 // resultColumns are read by scanResult, in this order.
 const resultColumns = `r.n, r.id, r.line, r.station, r.camera, r.session, r.seq, r.stub, r.attempt, r.view, r.reference,
 	r.serial, r.run_id, r.lot, r.work_order, r.product, r.recipe, r.captured_at, r.encoder, r.budget_ns, r.simulated,
@@ -159,9 +167,9 @@ func complete(ctx context.Context, q querier, rs []*row) error {
 }
 
 func readJudgements(ctx context.Context, q querier, list string, byN map[int64]*row) error {
-	rows, err := q.QueryContext(ctx, `SELECT result, role, verdict, source, reason, detail, defects, facts, timings, model_name,
-			model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at
-		FROM judgements WHERE result IN (SELECT value FROM json_each(?1)) ORDER BY result, n`, list)
+	rows, err := q.QueryContext(ctx, `SELECT j.result, j.role, j.verdict, j.source, j.reason, j.detail, j.defects, j.facts, j.timings, j.model_name,
+			j.model_version, j.model_digest, j.recipe_name, j.recipe_revision, j.recipe_digest, j.node, j.at
+		FROM json_each(?1) l CROSS JOIN judgements j ON j.n `+judgementsOf("l.value")+` ORDER BY j.n`, list)
 	if err != nil {
 		return fmt.Errorf("read judgements: %w", err)
 	}

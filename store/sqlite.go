@@ -118,10 +118,13 @@ type writer struct {
 	seat chan struct{} // one token: the right to write
 	db   *sql.DB
 
+	former former // set before the first transaction
+
 	// Guarded by the seat.
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	done  bool
+	conn     *sql.Conn
+	stmts    map[string]*sql.Stmt
+	done     bool
+	revision uint64 // last one recorded, 0 when it has to be read
 }
 
 func newWriter(db *sql.DB) *writer {
@@ -143,7 +146,7 @@ func (w *writer) transact(ctx context.Context, fn func(t *tx) error) (err error)
 	if w.done {
 		return fmt.Errorf("store: %w", inspection.ErrClosed)
 	}
-	t := &tx{w: w, ctx: context.WithoutCancel(ctx), tallies: map[tallyKey]tallySum{}}
+	t := &tx{w: w, ctx: context.WithoutCancel(ctx), revision: w.revision, tallies: map[tallyKey]tallySum{}}
 	if err := w.connect(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("connect to the database: %w", classify(err))
 	}
@@ -153,7 +156,8 @@ func (w *writer) transact(ctx context.Context, fn func(t *tx) error) (err error)
 	}
 	committed := false
 	defer func() {
-		if !committed {
+		if w.revision = t.revision; !committed {
+			w.revision = 0 // nobody else writes, but what a failed commit left behind is for the database to say
 			w.rollback(t.ctx)
 		}
 	}()
@@ -214,7 +218,8 @@ func (w *writer) close() error {
 type tx struct {
 	w        *writer
 	ctx      context.Context // never cancelled
-	revision uint64          // last one given out, 0 before the first
+	revision uint64          // last one given out, 0 when it has to be read
+	changes  bool            // some were given out
 	tallies  map[tallyKey]tallySum
 }
 
@@ -268,12 +273,13 @@ func (t *tx) next() (uint64, error) {
 		}
 	}
 	t.revision++
+	t.changes = true
 	return t.revision, nil
 }
 
 // settle writes what was summed up over the transaction.
 func (t *tx) settle() error {
-	if t.revision != 0 {
+	if t.changes {
 		if _, err := t.exec("UPDATE changes SET revision = ?1 WHERE one = 1", t.revision); err != nil {
 			return fmt.Errorf("write the last revision: %w", err)
 		}

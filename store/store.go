@@ -26,6 +26,8 @@ type Store struct {
 	read *sql.DB
 
 	exists *sql.Stmt // on the read pool: is there a result with this id
+	former former
+	seen   *seen
 
 	closing chan struct{}
 	once    sync.Once
@@ -52,7 +54,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	if name := networkFS(cfg.Dir); name != "" {
 		log.Warn("the data directory is on a network file system: SQLite's locks do not hold there and results can be lost; move node.data_dir to a local disk", "dir", cfg.Dir, "file_system", name)
 	}
-	s := &Store{cfg: cfg, log: log, lock: lock, closing: make(chan struct{}), changes: newChanges()}
+	s := &Store{cfg: cfg, log: log, lock: lock, closing: make(chan struct{}), changes: newChanges(), seen: newSeen(seenSessions)}
 	defer func() {
 		if err != nil {
 			_ = s.Close()
@@ -75,6 +77,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	if s.exists, err = s.read.PrepareContext(ctx, "SELECT 1 FROM results WHERE id = ?1"); err != nil {
 		return nil, fmt.Errorf("store: database %s: %w", path, err)
 	}
+	if s.former, err = readFormer(ctx, s.read); err != nil {
+		return nil, fmt.Errorf("store: database %s: %w", path, err)
+	}
+	s.w.former = s.former
 	s.m = newMetrics(reg)
 	return s, nil
 }

@@ -91,23 +91,12 @@ func readRevision(ctx context.Context, q querier) (last uint64, err error) {
 
 // changedAfter returns the next changes after a revision, at most watchPage, and the revision up to which they are all.
 func (s *Store) changedAfter(ctx context.Context, sel *selection, after uint64) (rs []*row, upTo uint64, err error) {
-	own := *sel // its arguments grow here, for this one query
-	own.args = sel.args[:len(sel.args):len(sel.args)]
-	terms := append([]string{"r.revision > " + own.arg(after)}, own.terms...)
-	terms = append(terms, own.within(nil, true)...)
-	if len(sel.arms) > 0 {
-		terms = append(terms, "("+strings.Join(sel.arms, " OR ")+")")
-	}
-	from := "results r INDEXED BY results_revision"
-	if strings.Contains(sel.from, "called_defects") {
-		from = "results r INDEXED BY results_revision CROSS JOIN called_defects c ON c.result_id = r.id AND c.received = r.received"
-	}
-	query := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY r.revision LIMIT %d", resultColumns, from, strings.Join(terms, " AND "), watchPage)
+	query, args := sel.changes(after)
 	err = s.snapshot(ctx, func(q querier) error {
 		if upTo, err = readRevision(ctx, q); err != nil {
 			return err
 		}
-		if rs, err = readResults(ctx, q, query, own.args...); err != nil {
+		if rs, err = readResults(ctx, q, query, args...); err != nil {
 			return err
 		}
 		return complete(ctx, q, rs)
@@ -116,4 +105,26 @@ func (s *Store) changedAfter(ctx context.Context, sel *selection, after uint64) 
 		upTo = rs[len(rs)-1].Revision
 	}
 	return rs, upTo, err
+}
+
+// changes writes the query for what changed after a revision. Results that are as they were recorded stand in the table
+// itself in the order of their revisions, the others in an index: two walks, merged.
+func (s *selection) changes(after uint64) (string, []any) {
+	own := *s // its arguments grow here, for this one query
+	own.args = s.args[:len(s.args):len(s.args)]
+	since := own.arg(after)
+	terms := append(own.terms[:len(own.terms):len(own.terms)], own.within(nil, true)...)
+	if len(own.arms) > 0 {
+		terms = append(terms, "("+strings.Join(own.arms, " OR ")+")")
+	}
+	join := ""
+	if strings.Contains(own.from, "called_defects") {
+		join = " CROSS JOIN called_defects c ON c.result = r.n AND c.received = r.received"
+	}
+	walk := func(revision, index, which string) string {
+		return "SELECT " + strings.Replace(resultColumns, "r.revision", revision+" AS revision", 1) + " FROM results r " + index + join +
+			" WHERE " + strings.Join(append([]string{revision + " > " + since, which}, terms...), " AND ")
+	}
+	return fmt.Sprintf("%s UNION ALL %s ORDER BY revision LIMIT %d", walk("r.n", "NOT INDEXED", "r.revision = r.n"),
+		walk("r.revision", "INDEXED BY results_changed", "r.revision <> r.n"), watchPage), own.args
 }

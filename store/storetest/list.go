@@ -121,30 +121,14 @@ func filters(t *testing.T, s Store) {
 	}
 }
 
-// ordered sorts entries as a list does.
+// ordered sorts entries, which stand in the order of their recording, as a list does.
 func ordered(entries []inspection.Entry, ascending bool) []inspection.Entry {
 	out := slices.Clone(entries)
-	slices.SortFunc(out, func(a, b inspection.Entry) int {
-		c := a.Received.Compare(b.Received)
-		if c == 0 {
-			c = compareIDs(a.Key.ID(), b.Key.ID())
-		}
-		if !ascending {
-			c = -c
-		}
-		return c
-	})
-	return out
-}
-
-func compareIDs(a, b inspection.ResultID) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+	slices.SortStableFunc(out, func(a, b inspection.Entry) int { return a.Received.Compare(b.Received) })
+	if !ascending {
+		slices.Reverse(out)
 	}
-	return 0
+	return out
 }
 
 func paging(t *testing.T, s Store) {
@@ -162,7 +146,7 @@ func paging(t *testing.T, s Store) {
 			want = append(want, e.Key.Seq)
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("limit %d: got %d results in another order than (received, id) or not all of %d", limit, len(got), len(want))
+			t.Errorf("limit %d: got %d results in another order than that of receipt, then of recording, or not all of %d", limit, len(got), len(want))
 		}
 	}
 	p, err := s.List(t.Context(), inspection.Query{})
