@@ -50,7 +50,7 @@ func (d *Desk) decideBy(job inspection.Job) time.Time {
 }
 
 // commitBy is until when the commit of a frame's answer may be put off: the last call less the measured 99th percentile of
-// a commit, in which such waits are counted. Zero means that nobody waits.
+// a commit that is not. Zero means that nobody waits.
 func (d *Desk) commitBy(job inspection.Job) time.Time {
 	if job.Deadline.IsZero() {
 		return time.Time{}

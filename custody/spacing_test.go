@@ -141,3 +141,30 @@ func TestCloseEndsTheWaitForCompany(t *testing.T) {
 		}
 	})
 }
+
+// TestTheReserveIsOfWritesThatDoNotWait: that writes which have time are put off must not leave those which have none with
+// less time to be judged in.
+func TestTheReserveIsOfWritesThatDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, s := Default(), newMemStore()
+		cfg.CommitSpacing = 50 * time.Millisecond
+		watch(s, time.Millisecond)
+		r := newReserve(25 * time.Millisecond)
+		w := newWriter(t.Context(), cfg, s, r, nil, newMetrics(nil))
+		w.judging.Store(100)
+		for seq := range uint64(2 * refresh) {
+			wr, err := w.submit([]inspection.Entry{{Key: inspection.FrameKey{Seq: seq}}}, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-wr.done
+			if seq > 0 && wr.took < 10*time.Millisecond {
+				t.Fatalf("write %d took %v, want it put off", seq, wr.took)
+			}
+		}
+		w.close()
+		if got := r.p99(); got != time.Millisecond {
+			t.Errorf("got a reserve of %v, want the 1ms that a commit takes", got)
+		}
+	})
+}

@@ -17,6 +17,7 @@ type write struct {
 	entries []inspection.Entry
 	since   time.Time
 	by      time.Time // its commit must not be put off beyond this; zero: any time
+	putOff  time.Duration // how long it waited for others; the writer's
 	done    chan struct{}
 	err     error
 	took    time.Duration
@@ -143,8 +144,13 @@ func (w *writer) another(ctx context.Context, batch []*write) *write {
 	if wait <= 0 || w.judging.Load() < 2*int64(len(batch)) {
 		return nil
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	timer, from := time.NewTimer(wait), time.Now()
+	defer func() {
+		timer.Stop()
+		for _, wr := range batch {
+			wr.putOff += time.Since(from)
+		}
+	}()
 	select {
 	case wr := <-w.queue:
 		return wr
@@ -189,7 +195,7 @@ func (w *writer) commitOnce(ctx context.Context, batch []*write) error {
 func (w *writer) finish(wr *write) {
 	wr.took = time.Since(wr.since)
 	if wr.err == nil {
-		w.reserve.add(wr.took)
+		w.reserve.add(wr.took - wr.putOff) // a write that cannot wait is not put off
 	}
 	close(wr.done)
 	switch {
