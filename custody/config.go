@@ -46,7 +46,7 @@ func Default() Config {
 		CommitQueue:    4096,
 		Unrecorded:     16384,
 		CommitReserve:  25 * time.Millisecond,
-		ReplyMargin:    2 * time.Millisecond,
+		ReplyMargin:    time.Millisecond,
 	}
 }
 

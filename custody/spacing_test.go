@@ -100,8 +100,8 @@ func TestCommitsAreSpacedWhileFramesAreJudged(t *testing.T) {
 			[]landed{{0, []uint64{1}}, {2 * ms, []uint64{2}}}},
 		"one does not wait for one": {map[uint64]int{1: 10, 2: 12, 3: 40}, nil, nil,
 			[]landed{{0, []uint64{1}}, {2 * ms, []uint64{2}}, {30 * ms, []uint64{3}}}},
-		// Frame 3 is judged 6 ms before its deadline: a quarter of that is its margin, and 3 ms are the reserve.
-		"no longer than a deadline allows": {many, map[uint64]time.Duration{3: 19 * ms}, nil,
+		// Frame 3 is judged 5.5 ms before its deadline: 1 ms of that is its margin, and 3 ms are the reserve.
+		"no longer than a deadline allows": {many, map[uint64]time.Duration{3: 18500 * time.Microsecond}, nil,
 			[]landed{{0, []uint64{1}}, {4500 * time.Microsecond, []uint64{2, 3, 4}}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,6 +41,7 @@ func newEstimate(c Curve, guess bool, now time.Duration) *estimate {
 	for _, p := range c {
 		e.spread = max(e.spread, float64(p.P99)/float64(p.Expected))
 	}
+	e.likely = (1 + e.spread) / 2 // until runs were measured
 	e.correct()
 	return e
 }

@@ -29,10 +29,7 @@ func (q *Queue[K, V]) choose(l *lane[K, V], t time.Duration) window {
 	if w, ok := q.plan(l, false, mine, t); ok {
 		return w
 	}
-	if w, ok := fastest(l, t, l.certainly); ok {
-		return w
-	}
-	if w, ok := fastest(l, t, l.likely); ok {
+	if w, ok := fastest(l, t); ok {
 		return w
 	}
 	// Run times vary so much that nobody is even likely to be in time. Who has most time left has the best chance. The
@@ -40,13 +37,6 @@ func (q *Queue[K, V]) choose(l *lane[K, V], t time.Duration) window {
 	return l.window(n-1, 1, 0)
 }
 
-// certainly is by how much a run of a window exceeds what is expected once in a hundred times.
-func (l *lane[K, V]) certainly(p Point) time.Duration { return p.P99 - p.Expected }
-
-// likely is by how much a run of a window exceeds what is expected once in ten times.
-func (l *lane[K, V]) likely(p Point) time.Duration {
-	return time.Duration(float64(p.Expected) * (l.curve.likely - 1))
-}
 
 // window returns the batch of count samples from a place on, in the size at a place of the curve.
 func (l *lane[K, V]) window(from, count, size int) window {
@@ -59,21 +49,23 @@ func (l *lane[K, V]) window(from, count, size int) window {
 	return w
 }
 
-// safe reports whether a window's first, who is due first, can bear it when it begins at a time and takes so much more than
-// is expected, and be done within a share of what is left to it at t.
-func (l *lane[K, V]) safe(w window, t, begin, more time.Duration, share float64) bool {
+// safe reports whether a window's first, who is due first, can most likely (nine times of ten) bear it when it begins at a
+// time, and be done within a share of what is left to it at t. Asking for 99 of 100 is too much: who has little time from
+// the start is then never safe beside others that have more, and is passed over until it is hopeless.
+func (l *lane[K, V]) safe(w window, size int, t, begin time.Duration, share float64) bool {
 	due := l.samples[w.from].due
+	more := time.Duration(float64(l.curve.now[size].Expected) * (l.curve.likely - 1))
 	return due == never || begin+w.takes+more <= t+time.Duration(share*float64(due-t))
 }
 
 // fastest returns the batch that gives the most samples a second, wherever in the lane it begins; false where no sample is
-// safe in any. more is what a run may take beyond what is expected.
-func fastest[K comparable, V any](l *lane[K, V], t time.Duration, more func(Point) time.Duration) (best window, ok bool) {
+// safe in any.
+func fastest[K comparable, V any](l *lane[K, V], t time.Duration) (best window, ok bool) {
 	n := min(len(l.samples), horizon)
 	for _, i := range l.curve.useful {
 		for from := 0; from < n; from++ {
 			w := l.window(from, min(l.curve.now[i].Size, n-from), i)
-			if !l.safe(w, t, t, more(l.curve.now[i]), 1) {
+			if !l.safe(w, i, t, t, 1) {
 				continue
 			}
 			if !ok || w.rate > best.rate {
@@ -133,7 +125,7 @@ func (l *lane[K, V]) step(gently bool, mine, from, limit int, t, begin time.Dura
 			continue
 		}
 		w := l.window(from, min(l.curve.now[i].Size, limit), i)
-		if l.safe(w, t, begin, l.certainly(l.curve.now[i]), share) && (!ok || w.rate > best.rate) {
+		if l.safe(w, i, t, begin, share) && (!ok || w.rate > best.rate) {
 			best, ok = w, true
 		}
 	}
