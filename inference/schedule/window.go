@@ -37,7 +37,6 @@ func (q *Queue[K, V]) choose(l *lane[K, V], t time.Duration) window {
 	return l.window(n-1, 1, 0)
 }
 
-
 // window returns the batch of count samples from a place on, in the size at a place of the curve.
 func (l *lane[K, V]) window(from, count, size int) window {
 	p := l.curve.now[size]
