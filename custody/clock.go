@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"sync"
 	"time"
 
 	"github.com/assay-vision/assay/inspection"
@@ -10,19 +11,27 @@ import (
 type alarm struct {
 	c     <-chan time.Time
 	timer *time.Timer
+	clock *sync.Pool // of timers that are stopped: each frame needs two, and a new one costs half a kB
 }
 
-func alarmAt(t time.Time) alarm {
+func (d *Desk) alarmAt(t time.Time) alarm {
 	if t.IsZero() {
 		return alarm{}
 	}
-	timer := time.NewTimer(time.Until(t))
-	return alarm{c: timer.C, timer: timer}
+	timer, ok := d.timers.Get().(*time.Timer)
+	if ok {
+		timer.Reset(time.Until(t))
+	} else {
+		timer = time.NewTimer(time.Until(t))
+	}
+	return alarm{c: timer.C, timer: timer, clock: &d.timers}
 }
 
+// stop must be called once, when nobody listens any more.
 func (a alarm) stop() {
 	if a.timer != nil {
 		a.timer.Stop()
+		a.clock.Put(a.timer)
 	}
 }
 
@@ -31,7 +40,7 @@ func (d *Desk) lastCall(job inspection.Job) alarm {
 	if job.Deadline.IsZero() {
 		return alarm{}
 	}
-	return alarmAt(job.Deadline.Add(-d.margin(job)))
+	return d.alarmAt(job.Deadline.Add(-d.margin(job)))
 }
 
 // margin is the reply margin, but never more than a quarter of what is left: a short budget must leave time to judge.

@@ -57,6 +57,7 @@ type Desk struct {
 	reserve *reserve
 	told    *ledger
 	keeper  *keeper
+	timers  sync.Pool // see alarm
 
 	judging context.Context // the engine's; ends when Close gives up waiting
 	storing context.Context // the store's; ends when Close gives up what was not recorded by then

@@ -31,7 +31,7 @@ func (d *Desk) judge(f *flight) (j inspection.Judgement, late <-chan reply) {
 	}
 	job := f.job
 	job.Deadline = d.decideBy(f.job) // what the engine cannot finish by then would not be waited for
-	by := alarmAt(job.Deadline)
+	by := d.alarmAt(job.Deadline)
 	defer by.stop()
 	answer := d.ask(job)
 	select {

@@ -16,7 +16,7 @@ import (
 type write struct {
 	entries []inspection.Entry
 	since   time.Time
-	by      time.Time // its commit must not be put off beyond this; zero: any time
+	by      time.Time     // its commit must not be put off beyond this; zero: any time
 	putOff  time.Duration // how long it waited for others; the writer's
 	done    chan struct{}
 	err     error

@@ -57,6 +57,7 @@ type Batcher struct {
 	quit    chan struct{}
 	workers sync.WaitGroup
 	threads *threads
+	timers  sync.Pool // of timers that are stopped
 
 	mu     sync.Mutex
 	queue  *schedule.Queue[Session, *item]
@@ -110,8 +111,11 @@ func (b *Batcher) Do(ctx context.Context, session Session, order Order, task Tas
 	var late <-chan time.Time
 	var timer *time.Timer
 	if !last.IsZero() {
-		timer = time.NewTimer(time.Until(last))
-		defer timer.Stop()
+		timer = b.timerAt(last)
+		defer func() {
+			timer.Stop()
+			b.timers.Put(timer)
+		}()
 		late = timer.C
 	}
 	for {
@@ -137,6 +141,16 @@ func (b *Batcher) Do(ctx context.Context, session Session, order Order, task Tas
 			}
 		}
 	}
+}
+
+// timerAt returns a timer that rings at a time, a used one where there is one.
+func (b *Batcher) timerAt(t time.Time) *time.Timer {
+	timer, ok := b.timers.Get().(*time.Timer)
+	if !ok {
+		return time.NewTimer(time.Until(t))
+	}
+	timer.Reset(time.Until(t))
+	return timer
 }
 
 var (
