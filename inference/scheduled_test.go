@@ -63,6 +63,7 @@ func TestWorkersTeachTheQueueAndSessionsAreForgotten(t *testing.T) {
 		do := func(left time.Duration) error {
 			return b.Do(context.Background(), s, Order{Deadline: time.Now().Add(left)}, &fakeTask{number: 1})
 		}
+		synctest.Wait()     // workers look at the queue once when they start, and hold a thread for it
 		quiet(t, do(50*ms)) // by all threads: of one thread's speed nothing is known
 		if c, ok := b.Curve(s); ok {
 			t.Errorf("got curve %v from a run by all threads", c)
