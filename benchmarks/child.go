@@ -243,7 +243,7 @@ func (n *child) cpu() (time.Duration, error) { return processCPU(n.cmd.Process.P
 
 // record takes a CPU profile of a run's length, and the node's metrics at its end, where profiles are asked for. The
 // returned function waits for it.
-func (n *child) record(length time.Duration) (done func() error) {
+func (n *child) record(ctx context.Context, length time.Duration) (done func() error) {
 	if n.config.profiles == "" {
 		return func() error { return nil }
 	}
@@ -252,7 +252,7 @@ func (n *child) record(length time.Duration) (done func() error) {
 	path := filepath.Join(n.config.profiles, fmt.Sprintf("%s-%d", name, n.profiled[name]))
 	end := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), length+30*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, length+30*time.Second)
 		defer cancel()
 		profile, err := n.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(length.Seconds()))))
 		if err == nil {
@@ -261,7 +261,7 @@ func (n *child) record(length time.Duration) (done func() error) {
 		end <- err
 	}()
 	return func() error {
-		metrics, err := n.ask(context.Background(), "/metrics")
+		metrics, err := n.ask(ctx, "/metrics")
 		if err == nil {
 			err = os.WriteFile(path+".metrics", []byte(metrics), 0o644) //nolint:gosec // for everyone to read
 		}

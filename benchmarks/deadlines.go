@@ -83,7 +83,7 @@ func (s *suite) mixedPair(ctx context.Context, w *workload, n *child, c *load.Cl
 	if t, err = table(before.Rate); err != nil {
 		return
 	}
-	r, err = measure(n, t.Length(), func() ([]load.Outcome, error) {
+	r, err = measure(ctx, n, t.Length(), func() ([]load.Outcome, error) {
 		var err error
 		*out, err = c.Open(ctx, t, w.options())
 		return *out, err

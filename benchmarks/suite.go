@@ -291,8 +291,8 @@ func (r served) flaws() string {
 }
 
 // measure runs f between two looks at the node's CPU clock.
-func measure(n *child, length time.Duration, f func() ([]load.Outcome, error)) (served, error) {
-	profiled := n.record(length)
+func measure(ctx context.Context, n *child, length time.Duration, f func() ([]load.Outcome, error)) (served, error) {
+	profiled := n.record(ctx, length)
 	before, err := n.cpu()
 	if err != nil {
 		return served{}, err
@@ -339,14 +339,14 @@ func reasons(out []load.Outcome) string {
 func (w *workload) saturate(ctx context.Context, n *child, c *load.Client, length time.Duration, window int) (served, error) {
 	o := w.options()
 	o.Window = window
-	return measure(n, length, func() ([]load.Outcome, error) { return c.Closed(ctx, length, o) })
+	return measure(ctx, n, length, func() ([]load.Outcome, error) { return c.Closed(ctx, length, o) })
 }
 
 // follow sends by a timetable.
 func (w *workload) follow(ctx context.Context, n *child, c *load.Client, s load.Schedule, budget time.Duration) (served, error) {
 	o := w.options()
 	o.Budget = budget
-	return measure(n, s.Length(), func() ([]load.Outcome, error) { return c.Open(ctx, s, o) })
+	return measure(ctx, n, s.Length(), func() ([]load.Outcome, error) { return c.Open(ctx, s, o) })
 }
 
 // cores are those that the node, the client and the raw loop share.

@@ -151,14 +151,7 @@ func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, 
 	if err != nil {
 		return err
 	}
-	alone := func(seed uint64) (raw.Figures, error) {
-		table, err := load.Poisson(rate, s.Unit, seed)
-		if err != nil {
-			return raw.Figures{}, err
-		}
-		return w.paced(ctx, setting, table)
-	}
-	before, err := alone(200)
+	before, err := s.alone(ctx, w, setting, rate, 200)
 	if err != nil {
 		return err
 	}
@@ -173,7 +166,7 @@ func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, 
 		if err != nil {
 			return err
 		}
-		after, err := alone(uint64(201 + i))
+		after, err := s.alone(ctx, w, setting, rate, uint64(201+i))
 		if err != nil {
 			return err
 		}
@@ -194,6 +187,15 @@ func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, 
 	return nil
 }
 
+// alone is the raw loop, paced by a timetable.
+func (s *suite) alone(ctx context.Context, w *workload, setting raw.Setting, rate float64, seed uint64) (raw.Figures, error) {
+	table, err := load.Poisson(rate, s.Unit, seed)
+	if err != nil {
+		return raw.Figures{}, err
+	}
+	return w.paced(ctx, setting, table)
+}
+
 // quickestPaced returns the setting with which a frame that comes alone is done first. A machine that has rested takes
 // longer, so what is quickest without a pause need not be.
 func (s *suite) quickestPaced(ctx context.Context, w *workload, rate float64) (best raw.Setting, err error) {
@@ -202,11 +204,7 @@ func (s *suite) quickestPaced(ctx context.Context, w *workload, rate float64) (b
 		if f.Setting.Callers != 1 || f.Setting.Batch != 1 {
 			continue
 		}
-		table, err := load.Poisson(rate, s.Unit, uint64(300+i))
-		if err != nil {
-			return best, err
-		}
-		paced, err := w.paced(ctx, f.Setting, table)
+		paced, err := s.alone(ctx, w, f.Setting, rate, uint64(300+i))
 		if err != nil {
 			return best, err
 		}

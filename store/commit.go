@@ -27,7 +27,8 @@ func (s *Store) Commit(ctx context.Context, entries []inspection.Entry) error {
 	began := time.Now()
 	items, err := prepare(entries)
 	if err == nil {
-		defer s.seen.writing(items)()
+		written := s.seen.writing(items)
+		defer written()
 		now := s.cfg.Now()
 		err = s.w.transact(ctx, func(t *tx) error {
 			for i := range items {

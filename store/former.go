@@ -53,6 +53,7 @@ func (f former) recorded(ctx context.Context, q querier, id inspection.ResultID)
 	if err != nil {
 		return id, nil //nolint:nilerr // no id of a key
 	}
+	//nolint:sqlclosecheck // each closes it
 	rows, err := q.QueryContext(ctx, `SELECT id FROM results INDEXED BY results_former
 		WHERE former = 1 AND line = ?1 AND station = ?2 AND camera = ?3 AND session = ?4 AND seq = ?5`,
 		k.Line, k.Station, k.Camera, k.Session, int64(seq))

@@ -196,7 +196,7 @@ func TestInsertsAreCheap(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	for query, trees := range map[string]int{insertResult: 14, insertJudgement: 1} {
-		rows, err := s.read.QueryContext(t.Context(), "EXPLAIN "+query, make([]any, strings.Count(query, "?"))...) //nolint:sqlclosecheck // each closes it
+		rows, err := s.read.QueryContext(t.Context(), "EXPLAIN "+query, make([]any, strings.Count(query, "?"))...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -159,7 +159,8 @@ func TestSeenLearnsBetweenTransactions(t *testing.T) {
 	if above, learn := s.above(seenKey(1, 9)); above || !learn {
 		t.Errorf("after it: above %v, learn %v; want it to be learnt", above, learn)
 	}
-	defer s.writing([]item{{Entry: &inspection.Entry{Drop: &inspection.Drop{Key: seenKey(1, 0), First: 6, Last: 8}}}})()
+	written := s.writing([]item{{Entry: &inspection.Entry{Drop: &inspection.Drop{Key: seenKey(1, 0), First: 6, Last: 8}}}})
+	defer written()
 	if above, learn := s.above(seenKey(1, 9)); above || learn {
 		t.Errorf("while it is learnt: above %v, learn %v; want neither", above, learn)
 	}

@@ -121,9 +121,9 @@ func BenchmarkFill(b *testing.B) {
 		if err := p.reset(c.w, c.h, 3); err != nil {
 			b.Fatal(err)
 		}
-		dst := cAlloc(spec.SampleBytes())
-		defer cFree(dst)
 		b.Run(c.name, func(b *testing.B) {
+			dst := cAlloc(spec.SampleBytes())
+			defer cFree(dst)
 			for b.Loop() {
 				if _, err := w.Fill(dst, spec, p, nil, Shift{}); err != nil {
 					b.Fatal(err)
