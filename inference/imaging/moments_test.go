@@ -244,7 +244,7 @@ func guarded(t *testing.T, n int) []byte {
 	whole := (n + page - 1) / page * page
 	m, err := syscall.Mmap(-1, 0, whole+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Munmap(m) })
 	if err := syscall.Mprotect(m[whole:], syscall.PROT_NONE); err != nil {
