@@ -130,7 +130,7 @@ func (e *Engine) inspect(ctx context.Context, job inspection.Job) (inspection.Ju
 	}
 	start := time.Now()
 	facts := s.facts // a copy: a judgement lives longer than the sample, which holds the frame
-	ruling := job.Recipe.Judge(inspection.Observation{Completed: true, View: job.Frame.View, Facts: &facts, Candidates: s.candidates})
+	ruling := job.Recipe.Judge(inspection.Observation{Completed: true, View: job.Frame.View, Facts: &facts, Candidates: s.answer.Candidates})
 	s.timings.ComputeOutput += time.Since(start)
 	e.observe(s.timings)
 	return ruling.Judgement(job, e.node, &facts, s.timings, time.Now()), nil

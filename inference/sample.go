@@ -20,9 +20,9 @@ type sample struct {
 	filled    time.Time            // when its slot was full
 	place     inspection.Placement // in the first input, which is the one that boxes refer to
 
-	facts      inspection.ImageFacts
-	candidates []inspection.Candidate
-	timings    inspection.Timings
+	facts   inspection.ImageFacts
+	answer  decode.Answer
+	timings inspection.Timings
 }
 
 var _ Task = (*sample)(nil)
@@ -95,7 +95,7 @@ func (s *sample) Read(outs []decode.Output, at int, start, end time.Time) (err e
 	s.timings.Queue += start.Sub(s.filled)
 	s.timings.ComputeInfer = end.Sub(start)
 	from := time.Now()
-	if s.candidates, err = s.in.model.decoder.Decode(outs, at, s.place); err != nil {
+	if s.answer, err = s.in.model.decoder.Decode(outs, at, s.place); err != nil {
 		return fmt.Errorf("read the model's answer: %w", err)
 	}
 	s.timings.ComputeOutput = time.Since(from)

@@ -127,7 +127,7 @@ func (c *court) hear(i int, k Candidate) {
 		c.refuse(ReasonModelOutput, "candidate %d (%s): box %v is inverted", i, k.Class, k.Box)
 		return
 	}
-	d := Defect{Class: k.Class, Score: k.Score, Box: k.Box, Verdict: Pass}
+	d := Defect{Class: k.Class, Score: k.Score, Box: k.Box, Mask: k.Mask, Verdict: Pass}
 	if c.scale > 0 && finite(c.scale) {
 		s := c.scale
 		d.BoxMM = &Box{X1: k.Box.X1 / s, Y1: k.Box.Y1 / s, X2: k.Box.X2 / s, Y2: k.Box.Y2 / s}

@@ -120,6 +120,7 @@ type Candidate struct {
 	Class string  `json:"class"`
 	Score float64 `json:"score"`
 	Box   Box     `json:"box"`
+	Mask  *Mask   `json:"mask,omitempty"` // which of the box's pixels belong to it, if the model says
 }
 
 // Defect is a candidate on which the recipe has ruled. Candidates down to report_at that were not called are kept beside
@@ -136,7 +137,7 @@ type Defect struct {
 	Unit     string  `json:"unit,omitempty"`   // the unit of a multi-unit part that the region belongs to
 	Called   bool    `json:"called"`
 	Verdict  Verdict `json:"verdict"`        // what it alone asks for: FAIL, REVIEW, or PASS where it was not called
-	Mask     string  `json:"mask,omitempty"` // reference to a mask, if the model gives one
+	Mask     *Mask   `json:"mask,omitempty"` // which of the box's pixels belong to it, if the model says
 }
 
 // ImageFacts are what was measured on the decoded picture. Width, Height in pixels; Mean and Contrast (standard
@@ -161,6 +162,7 @@ type Observation struct {
 	View       string      // the frame's view, for px_per_mm and regions
 	Facts      *ImageFacts // nil: never measured, which no image limit can pass
 	Candidates []Candidate // everything at or above the decoder's floor, which is never above the recipe's report_at
+	Heatmap    *Heatmap    // where the model saw an anomaly, if it says; kept as evidence, never ruled on
 }
 
 // Ruling is what Recipe.Judge says of an observation.
@@ -207,6 +209,7 @@ type Judgement struct {
 	Reason  Reason      `json:"reason,omitempty"`
 	Detail  string      `json:"detail,omitempty"`
 	Defects []Defect    `json:"defects,omitempty"`
+	Heatmap *Heatmap    `json:"heatmap,omitempty"`
 	Facts   *ImageFacts `json:"facts,omitempty"`
 	Model   ModelRef    `json:"model"`
 	Recipe  RecipeRef   `json:"recipe"`

@@ -20,6 +20,7 @@ func FromJudgement(j inspection.Judgement) *assayv1.Judgement {
 		Node:    j.Node,
 		Timings: FromTimings(j.Timings),
 		At:      FromTime(j.At),
+		Heatmap: FromHeatmap(j.Heatmap),
 	}
 }
 
@@ -38,6 +39,7 @@ func ToJudgement(j *assayv1.Judgement) inspection.Judgement {
 		Node:    j.GetNode(),
 		Timings: ToTimings(j.GetTimings()),
 		At:      ToTime(j.GetAt()),
+		Heatmap: ToHeatmap(j.GetHeatmap()),
 	}
 }
 
@@ -66,7 +68,7 @@ func FromDefect(d inspection.Defect) *assayv1.Defect {
 		Unit:     d.Unit,
 		Called:   d.Called,
 		Verdict:  FromVerdict(d.Verdict),
-		Mask:     d.Mask,
+		Mask:     FromMask(d.Mask),
 	}
 	if d.BoxMM != nil {
 		m.BoxMm = FromBox(*d.BoxMM)
@@ -87,13 +89,45 @@ func ToDefect(m *assayv1.Defect) inspection.Defect {
 		Unit:     m.GetUnit(),
 		Called:   m.GetCalled(),
 		Verdict:  ToVerdict(m.GetVerdict()),
-		Mask:     m.GetMask(),
+		Mask:     ToMask(m.GetMask()),
 	}
 	if m.GetBoxMm() != nil {
 		mm := ToBox(m.GetBoxMm())
 		d.BoxMM = &mm
 	}
 	return d
+}
+
+// FromMask returns the message for a mask, and nil for none.
+func FromMask(m *inspection.Mask) *assayv1.Mask {
+	if m == nil {
+		return nil
+	}
+	return &assayv1.Mask{Width: fromInt(m.Width), Height: fromInt(m.Height), Counts: m.Counts}
+}
+
+// ToMask returns the mask in a message, and nil for none.
+func ToMask(m *assayv1.Mask) *inspection.Mask {
+	if m == nil {
+		return nil
+	}
+	return &inspection.Mask{Width: int(m.GetWidth()), Height: int(m.GetHeight()), Counts: m.GetCounts()}
+}
+
+// FromHeatmap returns the message for a heatmap, and nil for none.
+func FromHeatmap(h *inspection.Heatmap) *assayv1.Heatmap {
+	if h == nil {
+		return nil
+	}
+	return &assayv1.Heatmap{Png: h.PNG, Area: FromBox(h.Area), Low: h.Low, High: h.High}
+}
+
+// ToHeatmap returns the heatmap in a message, and nil for none.
+func ToHeatmap(m *assayv1.Heatmap) *inspection.Heatmap {
+	if m == nil {
+		return nil
+	}
+	return &inspection.Heatmap{PNG: m.GetPng(), Area: ToBox(m.GetArea()), Low: m.GetLow(), High: m.GetHigh()}
 }
 
 // FromBox returns the message for a box.

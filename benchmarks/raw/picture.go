@@ -100,11 +100,11 @@ func (m *Model) Expected(frames []inspection.Frame, templates []inspection.Templ
 		if err != nil {
 			return nil, nil, err
 		}
-		candidates, err := m.decoder.Decode(outs, 0, place)
+		answer, err := m.decoder.Decode(outs, 0, place)
 		if err != nil {
 			return nil, nil, fmt.Errorf("picture %d: %w", i, err)
 		}
-		samples, found = append(samples, append([]byte(nil), l.slab...)), append(found, candidates)
+		samples, found = append(samples, append([]byte(nil), l.slab...)), append(found, answer.Candidates)
 	}
 	return samples, found, nil
 }

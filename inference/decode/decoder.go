@@ -20,12 +20,25 @@ type Output struct {
 
 // Decoder turns the outputs of one sample into candidates. A Decoder may be shared by goroutines.
 type Decoder interface {
-	// Decode reads the sample at index sample of the batch and returns its candidates in pixels of the frame that p
-	// describes, by falling score; what lies wholly outside the frame is left out. An output that is missing, empty,
+	// Decode reads the sample at index sample of the batch and returns what the model says in pixels of the frame that p
+	// describes; what lies wholly outside the frame is left out. An output that is missing, empty,
 	// misshapen, or holds a value that cannot be right (not finite, a score outside 0..1, a box without area) is an error
 	// that wraps inspection.ErrModelOutput: never a candidate, and never silently left out. A placement that is none wraps
 	// inspection.ErrInvalid. Decode keeps none of outs.
-	Decode(outs []Output, sample int, p inspection.Placement) ([]inspection.Candidate, error)
+	Decode(outs []Output, sample int, p inspection.Placement) (Answer, error)
+}
+
+// Answer is what a model says of one sample, in pixels of the frame.
+type Answer struct {
+	Candidates []inspection.Candidate // by falling score
+	Heatmap    *Map                   // nil where the model gives none
+}
+
+// Map is a raw anomaly map: Values row by row, Width of them a row, spread evenly over Area.
+type Map struct {
+	Width, Height int
+	Values        []float32
+	Area          inspection.Box // px of the frame
 }
 
 // New returns the decoder that m.Output names. m must come from models.ParseManifest. The error wraps

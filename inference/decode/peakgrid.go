@@ -11,18 +11,18 @@ type peakGrid struct{ base }
 var _ Decoder = (*peakGrid)(nil)
 
 // Decode implements Decoder.
-func (d *peakGrid) Decode(outs []Output, sample int, p inspection.Placement) ([]inspection.Candidate, error) {
+func (d *peakGrid) Decode(outs []Output, sample int, p inspection.Placement) (Answer, error) {
 	scores, err := d.tensor(outs, models.RoleScores, sample)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	boxes, err := d.tensor(outs, models.RoleBoxes, sample)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	l, err := d.list(p)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	defer l.release()
 	cells := len(boxes.data) / 4
@@ -30,7 +30,7 @@ func (d *peakGrid) Decode(outs []Output, sample int, p inspection.Placement) ([]
 	for i, v := range scores.data {
 		s, ok := score(v)
 		if !ok {
-			return nil, scores.badScore(i)
+			return Answer{}, scores.badScore(i)
 		}
 		if s < d.floor {
 			continue
@@ -38,8 +38,8 @@ func (d *peakGrid) Decode(outs []Output, sample int, p inspection.Placement) ([]
 		cell := i % cells
 		box := inspection.Box{X1: float64(x1[cell]), Y1: float64(y1[cell]), X2: float64(x2[cell]), Y2: float64(y2[cell])}
 		if err := l.add(i/cells, s, box); err != nil {
-			return nil, err
+			return Answer{}, err
 		}
 	}
-	return l.candidates(), nil
+	return Answer{Candidates: l.candidates()}, nil
 }

@@ -46,28 +46,28 @@ func newSSD(b base, m models.Manifest) (*ssd, error) {
 }
 
 // Decode implements Decoder.
-func (d *ssd) Decode(outs []Output, sample int, p inspection.Placement) ([]inspection.Candidate, error) {
+func (d *ssd) Decode(outs []Output, sample int, p inspection.Placement) (Answer, error) {
 	scores, err := d.tensor(outs, models.RoleScores, sample)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	boxes, err := d.tensor(outs, models.RoleBoxes, sample)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	if scores.shape[0] != boxes.shape[0] {
-		return nil, fmt.Errorf("%w: output %q speaks of %d anchors, output %q of %d", inspection.ErrModelOutput, scores.name, scores.shape[0], boxes.name, boxes.shape[0])
+		return Answer{}, fmt.Errorf("%w: output %q speaks of %d anchors, output %q of %d", inspection.ErrModelOutput, scores.name, scores.shape[0], boxes.name, boxes.shape[0])
 	}
 	l, err := d.list(p)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	defer l.release()
 	classes := int(scores.shape[1])
 	for i, v := range scores.data {
 		s, ok := score(v)
 		if !ok {
-			return nil, scores.badScore(i)
+			return Answer{}, scores.badScore(i)
 		}
 		anchor, class := i/classes, i%classes
 		if s < d.floor || class == d.background {
@@ -77,10 +77,10 @@ func (d *ssd) Decode(outs []Output, sample int, p inspection.Placement) ([]inspe
 			class--
 		}
 		if err := l.add(class, s, d.box(boxes.data[4*anchor:4*anchor+4])); err != nil {
-			return nil, err
+			return Answer{}, err
 		}
 	}
-	return l.candidates(), nil
+	return Answer{Candidates: l.candidates()}, nil
 }
 
 // box returns an anchor's box in pixels of the input.

@@ -33,14 +33,14 @@ func newYOLOX(b base, m models.Manifest) *yolox {
 }
 
 // Decode implements Decoder.
-func (d *yolox) Decode(outs []Output, sample int, p inspection.Placement) ([]inspection.Candidate, error) {
+func (d *yolox) Decode(outs []Output, sample int, p inspection.Placement) (Answer, error) {
 	out, err := d.tensor(outs, models.RoleOutput, sample)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	l, err := d.list(p)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	defer l.release()
 	width := 5 + len(d.labels)
@@ -48,22 +48,22 @@ func (d *yolox) Decode(outs []Output, sample int, p inspection.Placement) ([]ins
 		row := out.data[a*width : (a+1)*width]
 		object, ok := score(row[4])
 		if !ok {
-			return nil, out.badScore(a*width + 4)
+			return Answer{}, out.badScore(a*width + 4)
 		}
 		for class, v := range row[5:] {
 			s, ok := score(v)
 			if !ok {
-				return nil, out.badScore(a*width + 5 + class)
+				return Answer{}, out.badScore(a*width + 5 + class)
 			}
 			if s *= object; s < d.floor {
 				continue
 			}
 			if err := l.add(class, s, c.box(row)); err != nil {
-				return nil, err
+				return Answer{}, err
 			}
 		}
 	}
-	return l.candidates(), nil
+	return Answer{Candidates: l.candidates()}, nil
 }
 
 func (c cell) box(row []float32) inspection.Box {

@@ -474,8 +474,9 @@ type Defect struct {
 	// False: kept as evidence, not called.
 	Called bool `protobuf:"varint,10,opt,name=called,proto3" json:"called,omitempty"`
 	// What it alone asks for.
-	Verdict       Verdict `protobuf:"varint,11,opt,name=verdict,proto3,enum=assay.v1.Verdict" json:"verdict,omitempty"`
-	Mask          string  `protobuf:"bytes,12,opt,name=mask,proto3" json:"mask,omitempty"`
+	Verdict Verdict `protobuf:"varint,11,opt,name=verdict,proto3,enum=assay.v1.Verdict" json:"verdict,omitempty"`
+	// Absent where the model gives none.
+	Mask          *Mask `protobuf:"bytes,12,opt,name=mask,proto3" json:"mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -587,11 +588,145 @@ func (x *Defect) GetVerdict() Verdict {
 	return Verdict_VERDICT_UNDETERMINED
 }
 
-func (x *Defect) GetMask() string {
+func (x *Defect) GetMask() *Mask {
 	if x != nil {
 		return x.Mask
 	}
+	return nil
+}
+
+// Which pixels of the frame belong to a defect: COCO's compressed run lengths, as pycocotools reads them.
+type Mask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the frame, in pixels.
+	Width         int32  `protobuf:"varint,1,opt,name=width,proto3" json:"width,omitempty"`
+	Height        int32  `protobuf:"varint,2,opt,name=height,proto3" json:"height,omitempty"`
+	Counts        string `protobuf:"bytes,3,opt,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mask) Reset() {
+	*x = Mask{}
+	mi := &file_assay_v1_types_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mask) ProtoMessage() {}
+
+func (x *Mask) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_types_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mask.ProtoReflect.Descriptor instead.
+func (*Mask) Descriptor() ([]byte, []int) {
+	return file_assay_v1_types_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Mask) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *Mask) GetHeight() int32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Mask) GetCounts() string {
+	if x != nil {
+		return x.Counts
+	}
 	return ""
+}
+
+// How anomalous each place of an area of the frame is. Grey value g, 0 to 255, stands for the raw score
+// low + g / 255 * (high - low).
+type Heatmap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 8-bit grey; its size is that of the model's map, not of the frame.
+	Png []byte `protobuf:"bytes,1,opt,name=png,proto3" json:"png,omitempty"`
+	// What of the frame it covers.
+	Area          *Box    `protobuf:"bytes,2,opt,name=area,proto3" json:"area,omitempty"`
+	Low           float64 `protobuf:"fixed64,3,opt,name=low,proto3" json:"low,omitempty"`
+	High          float64 `protobuf:"fixed64,4,opt,name=high,proto3" json:"high,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heatmap) Reset() {
+	*x = Heatmap{}
+	mi := &file_assay_v1_types_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heatmap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heatmap) ProtoMessage() {}
+
+func (x *Heatmap) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_types_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heatmap.ProtoReflect.Descriptor instead.
+func (*Heatmap) Descriptor() ([]byte, []int) {
+	return file_assay_v1_types_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Heatmap) GetPng() []byte {
+	if x != nil {
+		return x.Png
+	}
+	return nil
+}
+
+func (x *Heatmap) GetArea() *Box {
+	if x != nil {
+		return x.Area
+	}
+	return nil
+}
+
+func (x *Heatmap) GetLow() float64 {
+	if x != nil {
+		return x.Low
+	}
+	return 0
+}
+
+func (x *Heatmap) GetHigh() float64 {
+	if x != nil {
+		return x.High
+	}
+	return 0
 }
 
 // What was measured on the decoded picture.
@@ -617,7 +752,7 @@ type ImageFacts struct {
 
 func (x *ImageFacts) Reset() {
 	*x = ImageFacts{}
-	mi := &file_assay_v1_types_proto_msgTypes[3]
+	mi := &file_assay_v1_types_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +764,7 @@ func (x *ImageFacts) String() string {
 func (*ImageFacts) ProtoMessage() {}
 
 func (x *ImageFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_assay_v1_types_proto_msgTypes[3]
+	mi := &file_assay_v1_types_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +777,7 @@ func (x *ImageFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImageFacts.ProtoReflect.Descriptor instead.
 func (*ImageFacts) Descriptor() ([]byte, []int) {
-	return file_assay_v1_types_proto_rawDescGZIP(), []int{3}
+	return file_assay_v1_types_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ImageFacts) GetWidth() int32 {
@@ -725,7 +860,7 @@ type Timings struct {
 
 func (x *Timings) Reset() {
 	*x = Timings{}
-	mi := &file_assay_v1_types_proto_msgTypes[4]
+	mi := &file_assay_v1_types_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +872,7 @@ func (x *Timings) String() string {
 func (*Timings) ProtoMessage() {}
 
 func (x *Timings) ProtoReflect() protoreflect.Message {
-	mi := &file_assay_v1_types_proto_msgTypes[4]
+	mi := &file_assay_v1_types_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +885,7 @@ func (x *Timings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timings.ProtoReflect.Descriptor instead.
 func (*Timings) Descriptor() ([]byte, []int) {
-	return file_assay_v1_types_proto_rawDescGZIP(), []int{4}
+	return file_assay_v1_types_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Timings) GetReceive() *durationpb.Duration {
@@ -822,7 +957,7 @@ type ModelRef struct {
 
 func (x *ModelRef) Reset() {
 	*x = ModelRef{}
-	mi := &file_assay_v1_types_proto_msgTypes[5]
+	mi := &file_assay_v1_types_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +969,7 @@ func (x *ModelRef) String() string {
 func (*ModelRef) ProtoMessage() {}
 
 func (x *ModelRef) ProtoReflect() protoreflect.Message {
-	mi := &file_assay_v1_types_proto_msgTypes[5]
+	mi := &file_assay_v1_types_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +982,7 @@ func (x *ModelRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelRef.ProtoReflect.Descriptor instead.
 func (*ModelRef) Descriptor() ([]byte, []int) {
-	return file_assay_v1_types_proto_rawDescGZIP(), []int{5}
+	return file_assay_v1_types_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ModelRef) GetName() string {
@@ -884,7 +1019,7 @@ type RecipeRef struct {
 
 func (x *RecipeRef) Reset() {
 	*x = RecipeRef{}
-	mi := &file_assay_v1_types_proto_msgTypes[6]
+	mi := &file_assay_v1_types_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1031,7 @@ func (x *RecipeRef) String() string {
 func (*RecipeRef) ProtoMessage() {}
 
 func (x *RecipeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_assay_v1_types_proto_msgTypes[6]
+	mi := &file_assay_v1_types_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1044,7 @@ func (x *RecipeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecipeRef.ProtoReflect.Descriptor instead.
 func (*RecipeRef) Descriptor() ([]byte, []int) {
-	return file_assay_v1_types_proto_rawDescGZIP(), []int{6}
+	return file_assay_v1_types_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RecipeRef) GetName() string {
@@ -942,21 +1077,23 @@ type Judgement struct {
 	// One word in capitals, such as DEFECT or DEADLINE; empty for a plain PASS.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// One sentence for a person.
-	Detail        string                 `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
-	Defects       []*Defect              `protobuf:"bytes,6,rep,name=defects,proto3" json:"defects,omitempty"`
-	Facts         *ImageFacts            `protobuf:"bytes,7,opt,name=facts,proto3" json:"facts,omitempty"`
-	Model         *ModelRef              `protobuf:"bytes,8,opt,name=model,proto3" json:"model,omitempty"`
-	Recipe        *RecipeRef             `protobuf:"bytes,9,opt,name=recipe,proto3" json:"recipe,omitempty"`
-	Node          string                 `protobuf:"bytes,10,opt,name=node,proto3" json:"node,omitempty"`
-	Timings       *Timings               `protobuf:"bytes,11,opt,name=timings,proto3" json:"timings,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=at,proto3" json:"at,omitempty"`
+	Detail  string                 `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	Defects []*Defect              `protobuf:"bytes,6,rep,name=defects,proto3" json:"defects,omitempty"`
+	Facts   *ImageFacts            `protobuf:"bytes,7,opt,name=facts,proto3" json:"facts,omitempty"`
+	Model   *ModelRef              `protobuf:"bytes,8,opt,name=model,proto3" json:"model,omitempty"`
+	Recipe  *RecipeRef             `protobuf:"bytes,9,opt,name=recipe,proto3" json:"recipe,omitempty"`
+	Node    string                 `protobuf:"bytes,10,opt,name=node,proto3" json:"node,omitempty"`
+	Timings *Timings               `protobuf:"bytes,11,opt,name=timings,proto3" json:"timings,omitempty"`
+	At      *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=at,proto3" json:"at,omitempty"`
+	// Absent where the model gives none.
+	Heatmap       *Heatmap `protobuf:"bytes,13,opt,name=heatmap,proto3" json:"heatmap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Judgement) Reset() {
 	*x = Judgement{}
-	mi := &file_assay_v1_types_proto_msgTypes[7]
+	mi := &file_assay_v1_types_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1105,7 @@ func (x *Judgement) String() string {
 func (*Judgement) ProtoMessage() {}
 
 func (x *Judgement) ProtoReflect() protoreflect.Message {
-	mi := &file_assay_v1_types_proto_msgTypes[7]
+	mi := &file_assay_v1_types_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1118,7 @@ func (x *Judgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Judgement.ProtoReflect.Descriptor instead.
 func (*Judgement) Descriptor() ([]byte, []int) {
-	return file_assay_v1_types_proto_rawDescGZIP(), []int{7}
+	return file_assay_v1_types_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Judgement) GetRole() Role {
@@ -1068,6 +1205,13 @@ func (x *Judgement) GetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Judgement) GetHeatmap() *Heatmap {
+	if x != nil {
+		return x.Heatmap
+	}
+	return nil
+}
+
 // The effective verdict and what decided it.
 type Effect struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1080,7 +1224,7 @@ type Effect struct {
 
 func (x *Effect) Reset() {
 	*x = Effect{}
-	mi := &file_assay_v1_types_proto_msgTypes[8]
+	mi := &file_assay_v1_types_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1236,7 @@ func (x *Effect) String() string {
 func (*Effect) ProtoMessage() {}
 
 func (x *Effect) ProtoReflect() protoreflect.Message {
-	mi := &file_assay_v1_types_proto_msgTypes[8]
+	mi := &file_assay_v1_types_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1249,7 @@ func (x *Effect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Effect.ProtoReflect.Descriptor instead.
 func (*Effect) Descriptor() ([]byte, []int) {
-	return file_assay_v1_types_proto_rawDescGZIP(), []int{8}
+	return file_assay_v1_types_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Effect) GetVerdict() Verdict {
@@ -1144,7 +1288,7 @@ const file_assay_v1_types_proto_rawDesc = "" +
 	"\x02x1\x18\x01 \x01(\x01R\x02x1\x12\x0e\n" +
 	"\x02y1\x18\x02 \x01(\x01R\x02y1\x12\x0e\n" +
 	"\x02x2\x18\x03 \x01(\x01R\x02x2\x12\x0e\n" +
-	"\x02y2\x18\x04 \x01(\x01R\x02y2\"\xc0\x02\n" +
+	"\x02y2\x18\x04 \x01(\x01R\x02y2\"\xd0\x02\n" +
 	"\x06Defect\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12\x14\n" +
 	"\x05class\x18\x02 \x01(\tR\x05class\x12\x12\n" +
@@ -1157,8 +1301,17 @@ const file_assay_v1_types_proto_rawDesc = "" +
 	"\x04unit\x18\t \x01(\tR\x04unit\x12\x16\n" +
 	"\x06called\x18\n" +
 	" \x01(\bR\x06called\x12+\n" +
-	"\averdict\x18\v \x01(\x0e2\x11.assay.v1.VerdictR\averdict\x12\x12\n" +
-	"\x04mask\x18\f \x01(\tR\x04mask\"\xf0\x01\n" +
+	"\averdict\x18\v \x01(\x0e2\x11.assay.v1.VerdictR\averdict\x12\"\n" +
+	"\x04mask\x18\f \x01(\v2\x0e.assay.v1.MaskR\x04mask\"L\n" +
+	"\x04Mask\x12\x14\n" +
+	"\x05width\x18\x01 \x01(\x05R\x05width\x12\x16\n" +
+	"\x06height\x18\x02 \x01(\x05R\x06height\x12\x16\n" +
+	"\x06counts\x18\x03 \x01(\tR\x06counts\"d\n" +
+	"\aHeatmap\x12\x10\n" +
+	"\x03png\x18\x01 \x01(\fR\x03png\x12!\n" +
+	"\x04area\x18\x02 \x01(\v2\r.assay.v1.BoxR\x04area\x12\x10\n" +
+	"\x03low\x18\x03 \x01(\x01R\x03low\x12\x12\n" +
+	"\x04high\x18\x04 \x01(\x01R\x04high\"\xf0\x01\n" +
 	"\n" +
 	"ImageFacts\x12\x14\n" +
 	"\x05width\x18\x01 \x01(\x05R\x05width\x12\x16\n" +
@@ -1186,7 +1339,7 @@ const file_assay_v1_types_proto_rawDesc = "" +
 	"\tRecipeRef\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x16\n" +
-	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xd2\x03\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xff\x03\n" +
 	"\tJudgement\x12\"\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x0e.assay.v1.RoleR\x04role\x12+\n" +
 	"\averdict\x18\x02 \x01(\x0e2\x11.assay.v1.VerdictR\averdict\x12(\n" +
@@ -1200,7 +1353,8 @@ const file_assay_v1_types_proto_rawDesc = "" +
 	"\x04node\x18\n" +
 	" \x01(\tR\x04node\x12+\n" +
 	"\atimings\x18\v \x01(\v2\x11.assay.v1.TimingsR\atimings\x12*\n" +
-	"\x02at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"w\n" +
+	"\x02at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12+\n" +
+	"\aheatmap\x18\r \x01(\v2\x11.assay.v1.HeatmapR\aheatmap\"w\n" +
 	"\x06Effect\x12+\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x11.assay.v1.VerdictR\averdict\x12(\n" +
 	"\x06source\x18\x02 \x01(\x0e2\x10.assay.v1.SourceR\x06source\x12\x16\n" +
@@ -1247,7 +1401,7 @@ func file_assay_v1_types_proto_rawDescGZIP() []byte {
 }
 
 var file_assay_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_assay_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_assay_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_assay_v1_types_proto_goTypes = []any{
 	(Verdict)(0),                  // 0: assay.v1.Verdict
 	(Source)(0),                   // 1: assay.v1.Source
@@ -1257,43 +1411,48 @@ var file_assay_v1_types_proto_goTypes = []any{
 	(*FrameKey)(nil),              // 5: assay.v1.FrameKey
 	(*Box)(nil),                   // 6: assay.v1.Box
 	(*Defect)(nil),                // 7: assay.v1.Defect
-	(*ImageFacts)(nil),            // 8: assay.v1.ImageFacts
-	(*Timings)(nil),               // 9: assay.v1.Timings
-	(*ModelRef)(nil),              // 10: assay.v1.ModelRef
-	(*RecipeRef)(nil),             // 11: assay.v1.RecipeRef
-	(*Judgement)(nil),             // 12: assay.v1.Judgement
-	(*Effect)(nil),                // 13: assay.v1.Effect
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*Mask)(nil),                  // 8: assay.v1.Mask
+	(*Heatmap)(nil),               // 9: assay.v1.Heatmap
+	(*ImageFacts)(nil),            // 10: assay.v1.ImageFacts
+	(*Timings)(nil),               // 11: assay.v1.Timings
+	(*ModelRef)(nil),              // 12: assay.v1.ModelRef
+	(*RecipeRef)(nil),             // 13: assay.v1.RecipeRef
+	(*Judgement)(nil),             // 14: assay.v1.Judgement
+	(*Effect)(nil),                // 15: assay.v1.Effect
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 }
 var file_assay_v1_types_proto_depIdxs = []int32{
 	6,  // 0: assay.v1.Defect.box:type_name -> assay.v1.Box
 	6,  // 1: assay.v1.Defect.box_mm:type_name -> assay.v1.Box
 	0,  // 2: assay.v1.Defect.verdict:type_name -> assay.v1.Verdict
-	14, // 3: assay.v1.Timings.receive:type_name -> google.protobuf.Duration
-	14, // 4: assay.v1.Timings.queue:type_name -> google.protobuf.Duration
-	14, // 5: assay.v1.Timings.decode:type_name -> google.protobuf.Duration
-	14, // 6: assay.v1.Timings.compute_input:type_name -> google.protobuf.Duration
-	14, // 7: assay.v1.Timings.compute_infer:type_name -> google.protobuf.Duration
-	14, // 8: assay.v1.Timings.compute_output:type_name -> google.protobuf.Duration
-	14, // 9: assay.v1.Timings.forward:type_name -> google.protobuf.Duration
-	14, // 10: assay.v1.Timings.commit:type_name -> google.protobuf.Duration
-	2,  // 11: assay.v1.Judgement.role:type_name -> assay.v1.Role
-	0,  // 12: assay.v1.Judgement.verdict:type_name -> assay.v1.Verdict
-	1,  // 13: assay.v1.Judgement.source:type_name -> assay.v1.Source
-	7,  // 14: assay.v1.Judgement.defects:type_name -> assay.v1.Defect
-	8,  // 15: assay.v1.Judgement.facts:type_name -> assay.v1.ImageFacts
-	10, // 16: assay.v1.Judgement.model:type_name -> assay.v1.ModelRef
-	11, // 17: assay.v1.Judgement.recipe:type_name -> assay.v1.RecipeRef
-	9,  // 18: assay.v1.Judgement.timings:type_name -> assay.v1.Timings
-	15, // 19: assay.v1.Judgement.at:type_name -> google.protobuf.Timestamp
-	0,  // 20: assay.v1.Effect.verdict:type_name -> assay.v1.Verdict
-	1,  // 21: assay.v1.Effect.source:type_name -> assay.v1.Source
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	8,  // 3: assay.v1.Defect.mask:type_name -> assay.v1.Mask
+	6,  // 4: assay.v1.Heatmap.area:type_name -> assay.v1.Box
+	16, // 5: assay.v1.Timings.receive:type_name -> google.protobuf.Duration
+	16, // 6: assay.v1.Timings.queue:type_name -> google.protobuf.Duration
+	16, // 7: assay.v1.Timings.decode:type_name -> google.protobuf.Duration
+	16, // 8: assay.v1.Timings.compute_input:type_name -> google.protobuf.Duration
+	16, // 9: assay.v1.Timings.compute_infer:type_name -> google.protobuf.Duration
+	16, // 10: assay.v1.Timings.compute_output:type_name -> google.protobuf.Duration
+	16, // 11: assay.v1.Timings.forward:type_name -> google.protobuf.Duration
+	16, // 12: assay.v1.Timings.commit:type_name -> google.protobuf.Duration
+	2,  // 13: assay.v1.Judgement.role:type_name -> assay.v1.Role
+	0,  // 14: assay.v1.Judgement.verdict:type_name -> assay.v1.Verdict
+	1,  // 15: assay.v1.Judgement.source:type_name -> assay.v1.Source
+	7,  // 16: assay.v1.Judgement.defects:type_name -> assay.v1.Defect
+	10, // 17: assay.v1.Judgement.facts:type_name -> assay.v1.ImageFacts
+	12, // 18: assay.v1.Judgement.model:type_name -> assay.v1.ModelRef
+	13, // 19: assay.v1.Judgement.recipe:type_name -> assay.v1.RecipeRef
+	11, // 20: assay.v1.Judgement.timings:type_name -> assay.v1.Timings
+	17, // 21: assay.v1.Judgement.at:type_name -> google.protobuf.Timestamp
+	9,  // 22: assay.v1.Judgement.heatmap:type_name -> assay.v1.Heatmap
+	0,  // 23: assay.v1.Effect.verdict:type_name -> assay.v1.Verdict
+	1,  // 24: assay.v1.Effect.source:type_name -> assay.v1.Source
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_assay_v1_types_proto_init() }
@@ -1307,7 +1466,7 @@ func file_assay_v1_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_assay_v1_types_proto_rawDesc), len(file_assay_v1_types_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
