@@ -1,0 +1,614 @@
+#!/usr/bin/env python3
+"""Train the detector of board layers (models/pcb-pair) on DeepPCB and on boards that `assay boards` draws.
+
+    bin/assay boards --set training --count 600 --products 600 --good 5 --png build/boards/training
+    bin/assay boards --set test --count 100 --products 100 --good 10 --png build/boards/test
+    models/training/train_board.py --data ../shared/data/deeppcb --boards build/boards --out build/pcb-pair
+
+One command from data to model: it packs the pictures, plants further defects on the templates, trains, measures on the
+validation part and writes OUT/1/model.onnx. The same command goes on where it was stopped (a checkpoint every ten minutes
+in OUT/checkpoint.pt). Seeded; on a CPU it trains for --epochs, on a GPU (--device cuda) --minutes bounds the run instead.
+The graph in int8 is made from it by quantize_board.py. Needs torch 1.13 or newer, numpy and OpenCV.
+
+The set's licence restricts its use to research: do not commit the pack.
+"""
+import argparse
+import copy
+import json
+import math
+import multiprocessing
+import os
+import pathlib
+import sys
+import time
+
+import cv2
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+CLASSES = ["open", "short", "mousebite", "spur", "copper", "pin-hole"]
+SIDE, INPUT, STRIDE = 640, 320, 4  # px of a picture, px of the input, input px of a cell
+GRID = INPUT // STRIDE
+MOST = 32  # boxes a picture
+MARGIN = 10  # px that annotators leave around a defect
+REAL, VAL, DRAWN, DRAWN_TEST = range(4)
+
+
+# ---- the pack: every picture as bits (1 is copper), every box, in one file -------------------------------------------
+
+def copper(path):
+    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if grey is None or grey.shape != (SIDE, SIDE):
+        sys.exit(f"{path}: want a picture of {SIDE}x{SIDE}")
+    return grey <= 127
+
+
+def read_set(data):
+    for kind, split in (REAL, "train"), (VAL, "val"):
+        for line in (data / f"{split}.txt").read_text().split():
+            source = data / "PCBData" / line
+            folder = source.parent.parent / f"{source.parent.name}_not"
+            boxes = [[int(v) for v in row.replace(",", " ").split()] for row in (folder / f"{source.name}.txt").read_text().splitlines() if row.strip()]
+            yield kind, line.split("/")[0], copper(f"{source}_test.jpg"), copper(f"{source}_temp.png"), [b[:4] + [b[4] - 1] for b in boxes]
+
+
+def read_boards(folder):
+    for kind, name in (DRAWN, "training"), (DRAWN_TEST, "test"):
+        images = folder / name / "images"
+        coco = json.loads((images / "coco.json").read_text())
+        boxes = {im["id"]: [] for im in coco["images"]}
+        names = {c["id"]: CLASSES.index(c["name"]) for c in coco["categories"]}
+        for a in coco["annotations"]:
+            x, y, w, h = a["bbox"]
+            boxes[a["image_id"]].append([x, y, x + w, y + h, names[a["category_id"]]])
+        for im in coco["images"]:
+            template = folder / name / "recipes" / "boards" / f"{im['reference']}.png"
+            yield kind, name, copper(images / im["file_name"]), copper(template), boxes[im["id"]]
+
+
+def pack(args):
+    tests, templates, kinds, groups, boxes = [], [], [], [], []
+    for source in (read_set(args.data), read_boards(args.boards)):
+        for kind, group, test, template, found in source:
+            boxes += [[len(tests)] + b for b in found]
+            tests.append(np.packbits(test))
+            templates.append(np.packbits(template))
+            kinds.append(kind)
+            groups.append(group)
+    args.pack.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(args.pack, tests=np.array(tests), templates=np.array(templates), kinds=np.array(kinds), groups=np.array(groups), boxes=np.array(boxes, np.int32))
+    print(f"{args.pack}: {len(tests)} pairs, {len(boxes)} boxes, {args.pack.stat().st_size / 1e6:.1f} MB", flush=True)
+
+
+def unpack(bits):
+    return np.unpackbits(bits, axis=1).reshape(-1, SIDE, SIDE)
+
+
+# ---- planting: defects on templates of the training part, each of which does to the copper what its class says --------
+
+def blob(rng, radius):
+    """A ragged, tilted ellipse as a mask with its centre in the middle."""
+    a = radius * math.exp(rng.normal(0, 0.25))
+    b = radius * radius / a
+    t = np.linspace(0, 2 * math.pi, 28, endpoint=False)
+    r = 1 + sum(rng.normal(0, 0.16 / k) * np.cos(k * t + rng.uniform(0, 7)) for k in (2, 3, 4, 5))
+    tilt = rng.uniform(0, math.pi)
+    x, y = a * r * np.cos(t), b * r * np.sin(t)
+    points = np.stack([x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt)], 1)
+    half = int(np.abs(points).max()) + 2
+    mask = np.zeros((2 * half + 1, 2 * half + 1), np.uint8)
+    cv2.fillPoly(mask, [np.round((points + half) * 16).astype(np.int32)], 1, shift=4)
+    return mask, half
+
+
+def proposal(rng, wanted, inside, outside):
+    """A place and a radius at which a blob may become a defect of the class. inside and outside are distances to the edge."""
+    free = rng.lognormal(math.log(6.5), 0.45)
+    field = inside if wanted in (0, 2, 5) else outside
+    y, x = rng.integers(24, SIDE - 24, 2)
+    for _ in range(40):
+        d = field[y, x]
+        if wanted in (0, 1) and 2 < d < 15:
+            return x, y, d + rng.uniform(1, 5)
+        if wanted in (2, 3) and 0 < d < free:
+            return x, y, free
+        if wanted in (4, 5) and d > free + 3:
+            return x, y, free
+        y, x = rng.integers(24, SIDE - 24, 2)
+    return None
+
+
+def what(before, mask, value):
+    """The class that a change makes of it, None where it is not clear. before is the copper around, mask the change."""
+    near = cv2.dilate(mask, np.ones((3, 3), np.uint8))
+    copper_count, copper_of = cv2.connectedComponents(before, connectivity=8)
+    ground_count, ground_of = cv2.connectedComponents(1 - before, connectivity=4)
+    after = np.where(mask > 0, value, before).astype(np.uint8)
+    copper_after = cv2.connectedComponents(after, connectivity=8)[0]
+    ground_after = cv2.connectedComponents(1 - after, connectivity=4)[0]
+    if value:
+        touched = len(np.unique(copper_of[(near > 0) & (before > 0)]))
+        if touched == 0:
+            return 4
+        if touched == 1:
+            return 3 if ground_after == ground_count else None
+        return 1
+    touched = len(np.unique(ground_of[(near > 0) & (before == 0)]))
+    if touched == 0:
+        return 5
+    if copper_after > copper_count:
+        return 0
+    return 2 if touched == 1 and copper_after == copper_count else None
+
+
+def scan(rng, mask):
+    """The copper with edges that wander by about a pixel, as two scans of one board differ."""
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)
+    noise = cv2.GaussianBlur(rng.normal(0, 1, mask.shape).astype(np.float32), (0, 0), 1.6)
+    return (soft + noise * (rng.uniform(0.02, 0.14) / max(float(noise.std()), 1e-6)) > 0.5).astype(np.uint8)
+
+
+def plant(job):
+    template, seed = job
+    rng = np.random.default_rng(seed)
+    test = template.copy()
+    inside = cv2.distanceTransform(template, cv2.DIST_L2, 3)
+    outside = cv2.distanceTransform(1 - template, cv2.DIST_L2, 3)
+    boxes = []
+    for _ in range(int(rng.integers(4, 13)) if rng.random() > 0.1 else 0):
+        wanted = int(rng.integers(6))
+        for _ in range(25):
+            place = proposal(rng, wanted, inside, outside)
+            if place is None:
+                break
+            x, y, radius = place
+            mask, half = blob(rng, radius)
+            x0, y0, x1, y1 = x - half - 16, y - half - 16, x + half + 17, y + half + 17
+            if x0 < 0 or y0 < 0 or x1 > SIDE or y1 > SIDE:
+                continue
+            mask = np.pad(mask, 16)
+            before = test[y0:y1, x0:x1]
+            value = 1 if wanted in (1, 3, 4) else 0
+            mask = ((mask > 0) & (before != value)).astype(np.uint8)
+            if mask.sum() < 30 or cv2.connectedComponents(mask)[0] != 2 or what(before, mask, value) != wanted:
+                continue
+            ys, xs = np.nonzero(mask)
+            m = rng.integers(MARGIN - 1, MARGIN + 3, 4)
+            box = [max(0, x0 + xs.min() - m[0]), max(0, y0 + ys.min() - m[1]), min(SIDE, x0 + xs.max() + 1 + m[2]), min(SIDE, y0 + ys.max() + 1 + m[3]), wanted]
+            if any(min(b[2], box[2]) > max(b[0], box[0]) and min(b[3], box[3]) > max(b[1], box[1]) for b in boxes):
+                continue
+            test[y0:y1, x0:x1][mask > 0] = value
+            boxes.append(box)
+            break
+    return np.packbits(scan(rng, test)), boxes
+
+
+# ---- the data on the device, and what is made of it for a step --------------------------------------------------------
+
+class Data:
+    """All pairs as bytes on the device, sampled by kind."""
+
+    def __init__(self, args, device):
+        z = np.load(args.pack)
+        kinds, groups = z["kinds"], z["groups"]
+        held = set(args.hold_out.split(",")) if args.hold_out else set()
+        real = np.nonzero((kinds == REAL) & ~np.isin(groups, list(held)))[0]
+        if args.all:
+            real = np.nonzero(((kinds == REAL) | (kinds == VAL)) & ~np.isin(groups, list(held)))[0]
+        drawn = np.nonzero(kinds == DRAWN)[0]
+        tests, templates = unpack(z["tests"]), unpack(z["templates"])
+        boxes = [[] for _ in kinds]
+        for i, *b in z["boxes"]:
+            boxes[i].append(b)
+        began = time.time()
+        jobs = [(templates[i], args.seed * 1_000_003 + 7 * int(i) + k) for i in real for k in range(args.planted)]
+        with multiprocessing.Pool(min(args.workers, max(1, len(jobs)))) as pool:
+            planted = pool.map(plant, jobs, chunksize=16)
+        print(f"{len(real)} real pairs, {len(drawn)} drawn, {len(planted)} planted with {sum(len(b) for _, b in planted)} defects in {time.time() - began:.0f} s", flush=True)
+        self.template_of = torch.tensor([*range(len(kinds)), *(int(i) for i in real for _ in range(args.planted))], device=device)
+        if planted:
+            tests = np.concatenate([tests, unpack(np.array([p for p, _ in planted]))])
+            boxes += [b for _, b in planted]
+        table = np.full((len(boxes), MOST, 5), -1, np.float32)
+        for i, b in enumerate(boxes):
+            table[i, :min(len(b), MOST)] = np.array(b[:MOST], np.float32).reshape(-1, 5)
+        self.boxes = torch.from_numpy(table).to(device)
+        self.tests, self.templates = torch.from_numpy(tests).to(device), torch.from_numpy(templates).to(device)
+        self.pools = [torch.from_numpy(real).to(device), torch.arange(len(kinds), len(boxes), device=device), torch.from_numpy(drawn).to(device)]
+        self.shares = [s if len(p) else 0 for s, p in zip((0.6, 0.2, 0.2), self.pools)]
+        self.judged = {"val": np.nonzero(kinds == VAL)[0], "drawn": np.nonzero(kinds == DRAWN_TEST)[0]}
+        if held:
+            self.judged["held-out boards"] = np.nonzero(((kinds == REAL) | (kinds == VAL)) & np.isin(groups, list(held)))[0]
+            self.judged["val"] = np.nonzero((kinds == VAL) & ~np.isin(groups, list(held)))[0]
+        self.real = len(real)
+
+    def indices(self, n, generator):
+        counts = [round(n * s / sum(self.shares)) for s in self.shares]
+        counts[0] += n - sum(counts)
+        return torch.cat([p[torch.randint(len(p), (c,), generator=generator, device=p.device)] for p, c in zip(self.pools, counts) if c])
+
+    def batch(self, n, generator):
+        """Augmented inputs [n,2,INPUT,INPUT] in 0..1, and boxes [n,MOST,5] in input px; class -1 is none, -2 is not asked for."""
+        i = self.indices(n, generator)
+        device = i.device
+        rand = lambda *s: torch.rand(*s, generator=generator, device=device)
+        normal = lambda *s: torch.randn(*s, generator=generator, device=device)
+        # A point q of the output, in -1..1 from its centre, shows the point m @ q + t of the picture.
+        zoom = torch.exp((rand(n, 1) * 2 - 1) * 0.26) * torch.exp((rand(n, 2) * 2 - 1) * 0.05)
+        zoom = torch.where(rand(n, 1) < 0.3, torch.ones_like(zoom), zoom)
+        angle = torch.where(rand(n) < 0.3, (rand(n) * 2 - 1) * 0.05, torch.zeros(n, device=device))
+        quarter = torch.randint(4, (n,), generator=generator, device=device).float() * (math.pi / 2) + angle
+        mirror = torch.where(rand(n) < 0.5, 1.0, -1.0)
+        cos, sin = torch.cos(quarter), torch.sin(quarter)
+        m = torch.stack([torch.stack([cos * mirror, -sin], 1), torch.stack([sin * mirror, cos], 1)], 1) * zoom[:, None, :]
+        t = (rand(n, 2) * 2 - 1) * torch.where(rand(n, 1) < 0.5, 0.25, 0.03)
+        jitter = torch.clamp(normal(n, 2) * 1.3, -4, 4) * (2 / SIDE)
+        turn = normal(n, 1, 1) * 0.0015
+        twist = torch.tensor([[0.0, -1.0], [1.0, 0.0]], device=device)
+        m2 = m + turn * (twist @ m)
+        view = lambda mm, tt: F.affine_grid(torch.cat([mm, tt[:, :, None]], 2), (n, 1, SIDE, SIDE), align_corners=False)
+        shown = []
+        for pictures, where, grid in (self.tests, i, view(m, t)), (self.templates, self.template_of[i], view(m2, t + jitter)):
+            x = F.grid_sample(pictures[where][:, None].float(), grid, align_corners=False)  # what is outside is ground
+            shown.append(F.avg_pool2d(x, SIDE // INPUT))
+        x = 1 - torch.cat(shown, 1)
+        soft = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        x = torch.lerp(x, soft, torch.clamp(rand(n, 2, 1, 1) * 2 - 1, 0, 1) * 0.7)
+        dark, light = rand(n, 2, 1, 1) * 0.1, 1 - rand(n, 2, 1, 1) * 0.1
+        dark, light = (torch.where(rand(n, 1, 1, 1) < 0.5, v, plain) for v, plain in ((dark, 0 * dark), (light, 1 + 0 * light)))
+        x = dark + x * (light - dark)
+        x = (x + normal(*x.shape) * (rand(n, 1, 1, 1) * 0.03)).clamp(0, 1)
+        return x, self.moved(self.boxes[i], m, t)
+
+    def moved(self, boxes, m, t):
+        """Boxes of the picture as boxes of the input. What is cut to less than 0.6 of its area is not asked for."""
+        b = boxes[..., :4] * (2 / SIDE) - 1
+        corners = torch.stack([b[..., [0, 1]], b[..., [2, 1]], b[..., [2, 3]], b[..., [0, 3]]], 2)
+        q = torch.einsum("nij,nkcj->nkci", torch.linalg.inv(m), corners - t[:, None, None, :])
+        q = (q + 1) * (INPUT / 2)
+        low, high = q.amin(2), q.amax(2)
+        area = (high - low).prod(-1).clamp(min=1e-6)
+        low, high = low.clamp(0, INPUT), high.clamp(0, INPUT)
+        share = (high - low).prod(-1) / area
+        kind = torch.where(share < 0.6, torch.where(share > 0.02, -2.0, -1.0), boxes[..., 4])
+        kind = torch.where(boxes[..., 4] < 0, -1.0, kind)
+        return torch.cat([low, high, kind[..., None]], 2)
+
+    def plain(self, indices):
+        x = [F.avg_pool2d(p[w][:, None].float(), SIDE // INPUT) for p, w in ((self.tests, indices), (self.templates, self.template_of[indices]))]
+        return 1 - torch.cat(x, 1)
+
+
+# ---- the network -------------------------------------------------------------------------------------------------------
+
+def conv(i, o, k=3, s=1, p=None, relu=True):
+    layers = [nn.Conv2d(i, o, k, s, k // 2 if p is None else p, bias=False), nn.BatchNorm2d(o)]
+    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if relu else []))
+
+
+class Residual(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.a, self.b = conv(c, c), conv(c, c, relu=False)
+
+    def forward(self, x):
+        return F.relu(x + self.b(self.a(x)))
+
+
+class Net(nn.Module):
+    """Scores as logits [N,C,GRID,GRID] and distances to a box's sides [N,4,GRID,GRID], as logarithms of cells."""
+
+    def __init__(self, widths=(32, 64, 128), depths=(1, 3, 2), head=64, stem=8):
+        super().__init__()
+        a, b, c = widths
+        self.s4 = nn.Sequential(conv(2, a, stem, 4, (stem - 4) // 2), *[Residual(a) for _ in range(depths[0])])
+        self.s8 = nn.Sequential(conv(a, b, 3, 2), *[Residual(b) for _ in range(depths[1])])
+        self.s16 = nn.Sequential(conv(b, c, 3, 2), *[Residual(c) for _ in range(depths[2])])
+        self.from8, self.from16 = conv(b, head, 1, relu=False), conv(c, head, 1, relu=False)
+        self.head = conv(head, head)
+        self.out = nn.Conv2d(head, 4 * (len(CLASSES) + 4), 1)
+        nn.init.zeros_(self.out.bias)
+        with torch.no_grad():
+            self.out.bias[:4 * len(CLASSES)] = -4.6  # a score of 0.01
+
+    def forward(self, x):
+        y8 = self.s8(self.s4(x))
+        y16 = self.s16(y8)
+        y = F.relu(self.from8(y8) + F.interpolate(self.from16(y16), scale_factor=2.0, mode="nearest"))
+        y = F.pixel_shuffle(self.out(self.head(y)), 2)
+        return y[:, :len(CLASSES)], y[:, len(CLASSES):]
+
+
+def boxes_of(distances):
+    """Boxes x1 y1 x2 y2 in input px, of every cell."""
+    d = torch.exp(distances.clamp(max=4.0)) * STRIDE
+    at = (torch.arange(GRID, device=d.device, dtype=d.dtype) + 0.5) * STRIDE
+    x, y = at[None, None, :], at[None, :, None]
+    return torch.stack([x - d[:, 0], y - d[:, 1], x + d[:, 2], y + d[:, 3]], 1)
+
+
+class Served(nn.Module):
+    """What is exported: bytes in, peaks and boxes out."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images):
+        logits, distances = self.net(images.float() * (1 / 255))
+        top = F.max_pool2d(logits, 3, 1, 1)
+        return torch.sigmoid(logits) * (logits == top).float(), boxes_of(distances)
+
+
+# ---- what is learnt ----------------------------------------------------------------------------------------------------
+
+def loss_of(logits, distances, boxes):
+    """Focal loss on Gaussian peaks, and GIoU of the nine cells around each centre."""
+    n, device = boxes.shape[0], boxes.device
+    kind = boxes[..., 4]
+    here = kind >= 0
+    size = (boxes[..., 2:4] - boxes[..., :2]).clamp(min=1)
+    centre = (boxes[..., :2] + boxes[..., 2:4]) / 2 / STRIDE - 0.5
+    cell = centre.round().clamp(0, GRID - 1)
+    sigma = (size.prod(-1).sqrt() / STRIDE / 6).clamp(0.6, 2.5)
+    at = torch.arange(GRID, device=device, dtype=torch.float32)
+    gx = torch.exp(-((at[None, None] - cell[..., 0:1]) ** 2) / (2 * sigma[..., None] ** 2))
+    gy = torch.exp(-((at[None, None] - cell[..., 1:2]) ** 2) / (2 * sigma[..., None] ** 2))
+    hot = (gy[..., :, None] * gx[..., None, :]) * here[..., None, None]
+    target = torch.stack([(hot * (kind == c)[..., None, None]).amax(1) for c in range(len(CLASSES))], 1)
+    ignored = kind == -2
+    inside = lambda low, high: ((at[None, None] + 0.5) * STRIDE > low[..., None]) & ((at[None, None] + 0.5) * STRIDE < high[..., None])
+    hidden = (inside(boxes[..., 1], boxes[..., 3])[..., :, None] & inside(boxes[..., 0], boxes[..., 2])[..., None, :] & ignored[..., None, None]).any(1)
+    logits = logits.float()
+    p = torch.sigmoid(logits)
+    peak = (target > 0.999).float()
+    positive = -F.logsigmoid(logits) * (1 - p) ** 2 * peak
+    negative = -F.logsigmoid(-logits) * p ** 2 * (1 - target) ** 4 * (1 - peak) * (~hidden)[:, None]
+    count = here.sum().clamp(min=1)
+    heat = (positive.sum() + negative.sum()) / count
+
+    offsets = torch.stack(torch.meshgrid(torch.arange(-1, 2, device=device), torch.arange(-1, 2, device=device), indexing="ij"), -1).reshape(9, 2)
+    cells = (cell[..., None, :] + offsets).clamp(0, GRID - 1).long()
+    flat = (cells[..., 1] * GRID + cells[..., 0]).reshape(n, -1)
+    guess = boxes_of(distances.float()).flatten(2).gather(2, flat[:, None].expand(-1, 4, -1)).permute(0, 2, 1).reshape(n, MOST, 9, 4)
+    overlap = giou(guess, boxes[..., None, :4])
+    fit = ((1 - overlap).mean(-1) * here).sum() / count
+    return heat + 2 * fit, heat.detach(), fit.detach()
+
+
+def giou(a, b):
+    inter = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    area = lambda v: (v[..., 2:4] - v[..., :2]).clamp(min=0).prod(-1)
+    union = area(a) + area(b) - inter
+    hull = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    return inter / union.clamp(min=1e-6) - (hull - union) / hull.clamp(min=1e-6)
+
+
+# ---- how good it is ----------------------------------------------------------------------------------------------------
+
+def detections(net, data, indices, floor=0.01, batch=50):
+    """(picture, class, score, box in picture px) of every peak that class-wise suppression at 0.45 leaves."""
+    served, out = Served(net), []
+    for k in range(0, len(indices), batch):
+        part = indices[k:k + batch]
+        x = (data.plain(torch.as_tensor(part, device=data.tests.device)) * 255).round()
+        scores, boxes = served(x.contiguous(memory_format=torch.channels_last))
+        scores, boxes = scores.float().cpu().numpy(), boxes.float().cpu().numpy() * (SIDE / INPUT)
+        for j, picture in enumerate(part):
+            found = []
+            for c, y, x_ in zip(*np.nonzero(scores[j] >= floor)):
+                found.append((scores[j, c, y, x_], c, boxes[j, :, y, x_].clip(0, SIDE)))
+            kept = []
+            for s, c, b in sorted(found, key=lambda f: -f[0])[:300]:
+                if not any(k_ == c and iou(b, o) > 0.45 for _, k_, o in kept):
+                    kept.append((s, c, b))
+            out += [(int(picture), int(c), float(s), b) for s, c, b in kept]
+    return out
+
+
+def iou(a, b):
+    w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if w <= 0 or h <= 0:
+        return 0.0
+    return w * h / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - w * h)
+
+
+def measure(found, truth, indices, limit=0.33):
+    """AP per class, the best F-score with its threshold, and the ranked hits."""
+    aps, ranked = [], []
+    for c in range(len(CLASSES)):
+        wanted = {int(i): [b[:4] for b in truth[i] if b[4] == c] for i in indices}
+        used = {i: [False] * len(b) for i, b in wanted.items()}
+        hits = []
+        for picture, _, s, box in sorted((f for f in found if f[1] == c), key=lambda f: -f[2]):
+            best = max(((iou(box, b), k) for k, b in enumerate(wanted[picture]) if not used[picture][k]), default=(0, -1))
+            hit = best[0] > limit
+            if hit:
+                used[picture][best[1]] = True
+            hits.append((s, hit))
+        total = sum(len(b) for b in wanted.values())
+        ranked += hits
+        tp = np.cumsum([h for _, h in hits]) if hits else np.zeros(0)
+        precision = tp / np.arange(1, len(tp) + 1) if len(tp) else np.zeros(0)
+        recall = tp / max(total, 1)
+        envelope = np.maximum.accumulate(precision[::-1])[::-1] if len(tp) else precision
+        aps.append(float(np.sum(np.diff(np.concatenate([[0], recall])) * envelope)) * 100 if total else float("nan"))
+    total = sum(len(truth[i]) for i in indices)
+    best = (0.0, 0.5)
+    tp = fp = 0
+    for s, hit in sorted(ranked, key=lambda r: -r[0]):
+        tp, fp = tp + hit, fp + (not hit)
+        best = max(best, (200 * tp / (tp + fp + total), s))
+    return aps, best, ranked, total
+
+
+def f_at(ranked, total, threshold):
+    tp = sum(h for s, h in ranked if s >= threshold)
+    called = sum(s >= threshold for s, _ in ranked)
+    return 200 * tp / max(called + total, 1)
+
+
+def judge(net, data, report=print):
+    net.eval()
+    truth = [[list(b) for b in t if b[4] >= 0] for t in data.boxes.cpu().numpy()]
+    threshold, figures = None, {}
+    with torch.no_grad():
+        for name, indices in data.judged.items():
+            if not len(indices):
+                continue
+            found = detections(net, data, indices)
+            aps, (f, at), ranked, total = measure(found, truth, indices)
+            strict = np.nanmean(measure(found, truth, indices, 0.5)[0])
+            threshold = at if threshold is None else threshold
+            figures[name] = dict(map=float(np.nanmean(aps)), aps=aps, map50=float(strict), f=f_at(ranked, total, threshold), best_f=f, at=at)
+            report(f"  {name}: {len(indices)} pictures, mAP {np.nanmean(aps):.2f} ({' '.join(f'{a:.1f}' for a in aps)}), @0.5 {strict:.2f}, F {f_at(ranked, total, threshold):.2f} at {threshold:.3f} (best {f:.2f} at {at:.3f})")
+    net.train()
+    return figures
+
+
+# ---- the run -----------------------------------------------------------------------------------------------------------
+
+def train(args):
+    device = torch.device(args.device)
+    torch.manual_seed(args.seed)
+    np.random.seed(args.seed)
+    if device.type == "cpu":
+        torch.set_num_threads(args.threads)
+        torch.set_flush_denormal(True)
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    started = time.time()
+    data = Data(args, device)
+    widths = tuple(int(v) for v in args.widths.split(","))
+    depths = tuple(int(v) for v in args.depths.split(","))
+    net = Net(widths, depths, args.head, args.stem).to(device, memory_format=torch.channels_last)
+    ema = copy.deepcopy(net).eval()
+    plain = [p for p in net.parameters() if p.ndim < 2]
+    heavy = [p for p in net.parameters() if p.ndim >= 2]
+    opt = torch.optim.AdamW([{"params": heavy, "weight_decay": args.decay}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
+    generator = torch.Generator(device=device)
+    generator.manual_seed(args.seed)
+    steps = math.ceil(data.real / 0.6 / args.batch) * args.epochs
+    step, spent, saved, shown = 0, 0.0, time.time(), time.time()
+    args.out.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.out / "checkpoint.pt"
+    if checkpoint.exists():
+        c = torch.load(checkpoint, map_location=device)
+        net.load_state_dict(c["net"])
+        ema.load_state_dict(c["ema"])
+        opt.load_state_dict(c["opt"])
+        generator.set_state(c["generator"].cpu())
+        step, spent = c["step"], c["spent"]
+        print(f"goes on at step {step}, after {spent:.0f} s", flush=True)
+
+    def save():
+        state = {"net": net.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "generator": generator.get_state(), "step": step, "spent": spent}
+        torch.save(state, args.out / "checkpoint.tmp")
+        os.replace(args.out / "checkpoint.tmp", checkpoint)
+
+    sums, began = torch.zeros(3, device=device), time.time()
+    shadow, live = list(ema.parameters()), list(net.parameters())
+    while True:
+        done = (spent + time.time() - began + (began - started if not spent else 0)) / (60 * args.minutes) if args.minutes else step / steps
+        if done >= 1:
+            break
+        rate = args.rate * min(1, done / 0.03 + 0.01) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+        for g in opt.param_groups:
+            g["lr"] = rate
+        with torch.no_grad():
+            x, boxes = data.batch(args.batch, generator)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+            logits, distances = net(x.contiguous(memory_format=torch.channels_last))
+        loss, heat, fit = loss_of(logits, distances, boxes)
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(live, 5.0)
+        opt.step()
+        step += 1
+        with torch.no_grad():
+            keep = min(args.ema, (1 + step) / (10 + step))
+            torch._foreach_mul_(shadow, keep)
+            torch._foreach_add_(shadow, live, alpha=1 - keep)
+            sums += torch.stack([loss.detach(), heat, fit])
+        if step % 200 == 0:
+            for a, b in zip(ema.buffers(), net.buffers()):
+                a.copy_(b)
+        if time.time() - shown > args.report:
+            mean = (sums / max(1, step)).tolist()
+            print(f"step {step}, {done:.1%}, {step * args.batch / (spent + time.time() - began):.0f} pictures/s, rate {rate:.5f}, loss {loss.item():.3f} (heat {heat.item():.3f}, fit {fit.item():.3f})", flush=True)
+            shown = time.time()
+        if time.time() - saved > 600:
+            spent, began = spent + time.time() - began, time.time()
+            save()
+            saved = time.time()
+    spent += time.time() - began
+    settle(ema, data, args, generator)
+    save()
+    print(f"{step} steps of {args.batch} in {spent:.0f} s", flush=True)
+    figures = judge(ema, data, lambda line: print(line, flush=True))
+    (args.out / "figures.json").write_text(json.dumps({"figures": figures, "steps": step, "seconds": spent, "arguments": {k: str(v) for k, v in vars(args).items()}}, indent=1))
+    torch.save(ema.state_dict(), args.out / "weights.pt")
+    if not args.no_export:
+        export(ema, args.out / "1" / "model.onnx")
+
+
+def settle(ema, data, args, generator):
+    """Batch normalisation's means for the averaged weights, from pictures as they are trained on."""
+    norms = [m for m in ema.modules() if isinstance(m, nn.BatchNorm2d)]
+    for m in norms:
+        m.reset_running_stats()
+        m.momentum = None
+        m.train()
+    with torch.no_grad():
+        for _ in range(max(8, 3000 // args.batch) if args.device != "cpu" else 20):
+            x, _ = data.batch(args.batch, generator)
+            ema(x.contiguous(memory_format=torch.channels_last))
+    ema.eval()
+
+
+def export(net, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    served = Served(copy.deepcopy(net).cpu().float().eval()).eval()
+    images = torch.randint(0, 256, (1, 2, INPUT, INPUT), dtype=torch.uint8)
+    axes = {name: {0: "batch"} for name in ("images", "scores", "boxes")}
+    extra = {"dynamo": False} if int(torch.__version__.split(".")[0]) >= 2 else {}
+    torch.onnx.export(served, images, str(path), opset_version=17, input_names=["images"], output_names=["scores", "boxes"], dynamic_axes=axes, **extra)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data/deeppcb"), help="folder of DeepPCB")
+    p.add_argument("--boards", type=pathlib.Path, default=pathlib.Path("build/boards"), help="folder with training/ and test/ as `assay boards` writes them")
+    p.add_argument("--pack", type=pathlib.Path, default=pathlib.Path("build/boards/pack.npz"), help="all pictures in one file; made where it is missing")
+    p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/pcb-pair"), help="folder for checkpoint, figures and model")
+    p.add_argument("--device", default="cpu", help="cpu or cuda")
+    p.add_argument("--threads", type=int, default=2, help="threads on a CPU")
+    p.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that plant defects")
+    p.add_argument("--epochs", type=int, default=120, help="passes over the real pairs")
+    p.add_argument("--minutes", type=float, default=0, help="bound the run by time instead of epochs")
+    p.add_argument("--batch", type=int, default=32)
+    p.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    p.add_argument("--decay", type=float, default=0.02, help="weight decay")
+    p.add_argument("--ema", type=float, default=0.9995, help="share that the averaged weights keep at each step")
+    p.add_argument("--planted", type=int, default=3, help="pictures with planted defects for each template")
+    p.add_argument("--widths", default="32,64,128")
+    p.add_argument("--depths", default="1,3,2")
+    p.add_argument("--head", type=int, default=64)
+    p.add_argument("--stem", type=int, default=8, help="side of the first layer's kernel, 4 or 8 px")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--hold-out", default="", help="groups of boards to leave out and measure on, such as group92000,group44000")
+    p.add_argument("--all", action="store_true", help="train on the validation part too: for the model that ships, once the recipe stands")
+    p.add_argument("--report", type=float, default=30, help="seconds between lines")
+    p.add_argument("--no-export", action="store_true")
+    args = p.parse_args()
+    if not args.pack.exists():
+        pack(args)
+    train(args)
+
+
+if __name__ == "__main__":
+    main()
