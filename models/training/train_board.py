@@ -103,6 +103,26 @@ def blob(rng, radius):
     return mask, half
 
 
+def stroke(rng):
+    """One to three thin lines that wander from the middle, as a pen draws them: arcs that cut a corner off, scratches, scribbles."""
+    half = 72
+    mask = np.zeros((2 * half + 1, 2 * half + 1), np.uint8)
+    x, y, turn = float(half), float(half), rng.uniform(-0.25, 0.25)
+    wild = rng.random() < 0.35
+    for _ in range(1 if rng.random() < 0.6 else int(rng.integers(2, 4))):
+        heading, points = rng.uniform(0, 2 * math.pi), [(x, y)]
+        for _ in range(int(rng.integers(4, 22))):
+            heading += turn + rng.normal(0, 0.9 if wild else 0.12)
+            x, y = x + 3 * math.cos(heading), y + 3 * math.sin(heading)
+            if not (6 < x < 2 * half - 6 and 6 < y < 2 * half - 6):
+                break
+            points.append((x, y))
+        line = np.round(np.array(points) * 16).astype(np.int32)
+        cv2.polylines(mask, [line], False, 1, thickness=int(rng.integers(2, 5)), shift=4)
+        x, y = points[int(rng.integers(len(points)))]
+    return mask, half
+
+
 def proposal(rng, wanted, inside, outside):
     """A place and a radius at which a blob may become a defect of the class. inside and outside are distances to the edge."""
     free = rng.lognormal(math.log(6.5), 0.45)
@@ -120,8 +140,9 @@ def proposal(rng, wanted, inside, outside):
     return None
 
 
-def what(before, mask, value):
-    """The class that a change makes of it, None where it is not clear. before is the copper around, mask the change."""
+def what(before, mask, value, drawn=False):
+    """The class that a change makes of it, None where it is not clear. before is the copper around, mask the change; drawn
+    changes may enclose ground and lie on both sides of a conductor, as those of the set do."""
     near = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     copper_count, copper_of = cv2.connectedComponents(before, connectivity=8)
     ground_count, ground_of = cv2.connectedComponents(1 - before, connectivity=4)
@@ -133,14 +154,14 @@ def what(before, mask, value):
         if touched == 0:
             return 4
         if touched == 1:
-            return 3 if ground_after == ground_count else None
+            return 3 if drawn or ground_after == ground_count else None
         return 1
     touched = len(np.unique(ground_of[(near > 0) & (before == 0)]))
     if touched == 0:
         return 5
     if copper_after > copper_count:
         return 0
-    return 2 if touched == 1 and copper_after == copper_count else None
+    return 2 if copper_after == copper_count and (drawn or touched == 1) else None
 
 
 def scan(rng, mask):
@@ -164,15 +185,20 @@ def plant(job):
             if place is None:
                 break
             x, y, radius = place
-            mask, half = blob(rng, radius)
-            x0, y0, x1, y1 = x - half - 16, y - half - 16, x + half + 17, y + half + 17
-            if x0 < 0 or y0 < 0 or x1 > SIDE or y1 > SIDE:
-                continue
+            drawn = rng.random() < 0.4
+            mask, half = stroke(rng) if drawn else blob(rng, radius)
             mask = np.pad(mask, 16)
+            x0, y0 = x - half - 16, y - half - 16
+            cut = [slice(max(0, -v), min(n, SIDE - v)) for v, n in ((y0, mask.shape[0]), (x0, mask.shape[1]))]
+            if mask.sum() != mask[cut[0], cut[1]].sum():
+                continue
+            mask = mask[cut[0], cut[1]]
+            x0, y0 = max(x0, 0), max(y0, 0)
+            x1, y1 = x0 + mask.shape[1], y0 + mask.shape[0]
             before = test[y0:y1, x0:x1]
             value = 1 if wanted in (1, 3, 4) else 0
             mask = ((mask > 0) & (before != value)).astype(np.uint8)
-            if mask.sum() < 30 or cv2.connectedComponents(mask)[0] != 2 or what(before, mask, value) != wanted:
+            if mask.sum() < 30 or cv2.connectedComponents(mask)[0] > (6 if drawn else 2) or what(before, mask, value, drawn) != wanted:
                 continue
             ys, xs = np.nonzero(mask)
             m = rng.integers(MARGIN - 1, MARGIN + 3, 4)
@@ -217,7 +243,7 @@ class Data:
         self.boxes = torch.from_numpy(table).to(device)
         self.tests, self.templates = torch.from_numpy(tests).to(device), torch.from_numpy(templates).to(device)
         self.pools = [torch.from_numpy(real).to(device), torch.arange(len(kinds), len(boxes), device=device), torch.from_numpy(drawn).to(device)]
-        self.shares = [s if len(p) else 0 for s, p in zip((0.6, 0.2, 0.2), self.pools)]
+        self.shares = [s if len(p) else 0 for s, p in zip((0.55, 0.25, 0.2), self.pools)]
         self.judged = {"val": np.nonzero(kinds == VAL)[0], "drawn": np.nonzero(kinds == DRAWN_TEST)[0]}
         if held:
             self.judged["held-out boards"] = np.nonzero(((kinds == REAL) | (kinds == VAL)) & np.isin(groups, list(held)))[0]
@@ -485,13 +511,15 @@ def train(args):
     widths = tuple(int(v) for v in args.widths.split(","))
     depths = tuple(int(v) for v in args.depths.split(","))
     net = Net(widths, depths, args.head, args.stem).to(device, memory_format=torch.channels_last)
+    if args.start:
+        net.load_state_dict(torch.load(args.start, map_location=device))
     ema = copy.deepcopy(net).eval()
     plain = [p for p in net.parameters() if p.ndim < 2]
     heavy = [p for p in net.parameters() if p.ndim >= 2]
     opt = torch.optim.AdamW([{"params": heavy, "weight_decay": args.decay}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
     generator = torch.Generator(device=device)
     generator.manual_seed(args.seed)
-    steps = math.ceil(data.real / 0.6 / args.batch) * args.epochs
+    steps = math.ceil(data.real / data.shares[0] / args.batch) * args.epochs
     step, spent, saved, shown = 0, 0.0, time.time(), time.time()
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
@@ -599,6 +627,7 @@ def main():
     p.add_argument("--depths", default="1,3,2")
     p.add_argument("--head", type=int, default=64)
     p.add_argument("--stem", type=int, default=8, help="side of the first layer's kernel, 4 or 8 px")
+    p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run to go on from (with a lower --rate)")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--hold-out", default="", help="groups of boards to leave out and measure on, such as group92000,group44000")
     p.add_argument("--all", action="store_true", help="train on the validation part too: for the model that ships, once the recipe stands")
