@@ -51,12 +51,26 @@ const (
 	peakOutput  = "{decoder: peak-grid, tensors: {scores: s, boxes: b}, strides: [8], score_floor: 0.25}"
 	yoloxOutput = "{decoder: yolox, tensors: {output: o}, strides: [16, 32], score_floor: 0.25}"
 	ssdOutput   = "{decoder: ssd, tensors: {scores: s, boxes: b}, score_floor: 0.25, background: 0}"
+
+	yolov5Output     = "{decoder: yolov5, tensors: {output: o}, score_floor: 0.25}"
+	yolov5SegOutput  = "{decoder: yolov5, tensors: {output: o, prototypes: p}, score_floor: 0.25}"
+	yolov8Output     = "{decoder: yolov8, tensors: {output: o}, score_floor: 0.25}"
+	yolov8SegOutput  = "{decoder: yolov8, tensors: {output: o, prototypes: p}, score_floor: 0.25}"
+	end2endOutput    = "{decoder: yolo-end2end, tensors: {output: o}, score_floor: 0.25}"
+	rtdetrOutput     = "{decoder: rtdetr, tensors: {output: o}, score_floor: 0.25}"
+	rfdetrOutput     = "{decoder: rfdetr, tensors: {scores: s, boxes: b}, activation: sigmoid, background: 0, score_floor: 0.25}"
+	detectionsOutput = "{decoder: detections, tensors: {scores: s, boxes: b, labels: l, count: n}, box_format: yxyx, label_offset: 1, score_floor: 0.25}"
+	mmdeployOutput   = "{decoder: mmdeploy, tensors: {dets: d, labels: l}, score_floor: 0.25}"
 )
+
+// prototypesOfBlank is how many prototypes the outputs of blank have, of 4x8 values each.
+const prototypesOfBlank = 3
 
 // asIs is the placement of a frame that has the input's size.
 var asIs = inspection.Placement{ScaleX: 1, ScaleY: 1, Width: 64, Height: 32}
 
-// blank returns outputs in which nothing is seen: scores 0, boxes of 8x8 px. m has a batch of n.
+// blank returns outputs in which nothing is seen: scores 0, boxes of 8x8 px where they are an output of their own. m has a batch
+// of n; axes that it leaves open are as long as anchors says, but for those of prototypes.
 func blank(m models.Manifest, n, anchors int64) []Output {
 	var outs []Output
 	for role, axes := range m.OutputAxes() {
@@ -66,6 +80,10 @@ func blank(m models.Manifest, n, anchors int64) []Output {
 			switch {
 			case i == 0:
 				a.Size = n
+			case role == models.RolePrototypes:
+				a.Size = []int64{n, prototypesOfBlank, 4, 8}[i]
+			case a.Size < 0 && i == rowAxis(m) && role == models.RoleOutput:
+				a.Size = int64(m.RowSize()) + prototypesOfBlank
 			case a.Size < 0:
 				a.Size = anchors
 			}
@@ -73,19 +91,32 @@ func blank(m models.Manifest, n, anchors int64) []Output {
 			size *= a.Size
 		}
 		o.Data = make([]float32, size)
-		if role == models.RoleBoxes {
-			corner := [4]float32{4, 4, 12, 12}
-			for i := range o.Data {
-				if m.Output.Decoder == models.DecoderSSD {
-					o.Data[i] = corner[i%4] / 64
-				} else {
-					o.Data[i] = corner[i/int(o.Shape[2]*o.Shape[3])%4]
-				}
-			}
-		}
+		fillBlank(m, role, &o)
 		outs = append(outs, o)
 	}
 	return outs
+}
+
+// rowAxis is the axis of an output along which a box's numbers lie.
+func rowAxis(m models.Manifest) int {
+	if m.Output.Decoder == models.DecoderYOLOv8 {
+		return 1
+	}
+	return 2
+}
+
+func fillBlank(m models.Manifest, role string, o *Output) {
+	corner := [4]float32{4, 4, 12, 12}
+	for i := range o.Data {
+		switch {
+		case role == models.RoleScores && m.Output.Activation != "":
+			o.Data[i] = -100
+		case role == models.RoleBoxes && m.Output.Decoder == models.DecoderPeakGrid:
+			o.Data[i] = corner[i/int(o.Shape[2]*o.Shape[3])%4]
+		case role == models.RoleBoxes:
+			o.Data[i] = corner[i%4] / 64
+		}
+	}
 }
 
 func output(outs []Output, name string) *Output {
