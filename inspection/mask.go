@@ -19,15 +19,25 @@ const maxMaskPixels = 1 << 28
 // The work grows with the window, not with the frame. bits must have w*h values, and the frame a pixel or more.
 func EncodeMask(width, height, x, y, w, h int, bits []bool) *Mask {
 	var e runs
-	for column := max(x, 0); column < min(x+w, width); column++ {
-		for row := max(y, 0); row < min(y+h, height); row++ {
-			if bits[(row-y)*w+column-x] {
-				e.add(column*height + row)
+	left, right, top, bottom := max(x, 0), min(x+w, width), max(y, 0), min(y+h, height)
+	rows := max(bottom-top, 0)
+	turned := make([]bool, maskBlock*rows) // a block of columns, one after another: a walk down single columns of bits is slow
+	for block := left; block < right; block += maskBlock {
+		columns := min(maskBlock, right-block)
+		for row := range rows {
+			for c, bit := range bits[(top-y+row)*w+block-x:][:columns] {
+				turned[c*rows+row] = bit
 			}
+		}
+		for c := range columns {
+			e.addColumn(turned[c*rows:(c+1)*rows], (block+c)*height+top)
 		}
 	}
 	return &Mask{Width: width, Height: height, Counts: e.counts(width * height)}
 }
+
+// maskBlock is how many columns of a window are looked at together.
+const maskBlock = 64
 
 // runs collects a mask's run lengths. The zero value has none.
 type runs struct {
@@ -39,13 +49,27 @@ type runs struct {
 	written int    // pixels that the runs written cover
 }
 
-// add takes the next pixel that belongs, by rising place.
-func (e *runs) add(at int) {
-	if at != e.end || e.start == e.end {
-		e.flush()
-		e.start = at
+// addColumn takes the pixels of a column, the first of them at a place of the frame that is beyond all before.
+func (e *runs) addColumn(bits []bool, at int) {
+	for i := 0; i < len(bits); i++ {
+		if !bits[i] {
+			continue
+		}
+		from := i
+		for i < len(bits) && bits[i] {
+			i++
+		}
+		e.add(at+from, at+i)
 	}
-	e.end = at + 1
+}
+
+// add takes the pixels from one place to another that belong.
+func (e *runs) add(from, to int) {
+	if from != e.end || e.start == e.end {
+		e.flush()
+		e.start = from
+	}
+	e.end = to
 }
 
 // flush writes the run of zeros before the open run of ones, and that run.
