@@ -11,7 +11,7 @@ import (
 // other, without a mask: no evidence is lost, and no frame takes its worker for seconds.
 const (
 	maxMasks    = 300
-	maxMaskArea = 1 << 26 // px of the frame that the boxes of all masks after the first cover together
+	maxMaskArea = 1 << 25 // px of the frame that their boxes cover together; the first has its mask whatever it covers
 )
 
 // prototypes are the maps that a candidate's coefficients are multiplied with: M of them, spread over the whole input. The zero

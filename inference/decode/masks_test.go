@@ -81,7 +81,8 @@ func TestMasksAreBounded(t *testing.T) {
 		side, masks int
 	}{
 		{"many small ones", 64, maxMasks},
-		{"few large ones", 1 << 13, 1},
+		{"few large ones", 1 << 12, 2},
+		{"one that is beyond the bound alone", 1<<13 - 1<<10, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			outs := blank(m, 1, rows)
