@@ -290,6 +290,8 @@ func TestChannels(t *testing.T) {
 // engine can build on.
 func FuzzManifest(f *testing.F) {
 	f.Add([]byte(minimal))
+	f.Add([]byte(strings.Replace(minimal, "output:\n  decoder: ssd\n  tensors: {scores: s, boxes: b}", "constants: [{name: n, type: bool, values: [1]}]\noutput: {decoder: detections, tensors: {scores: s, boxes: b, labels: l, count: n}, label_offset: 1}", 1)))
+	f.Add([]byte(strings.Replace(minimal, "ssd\n  tensors: {scores: s, boxes: b}", "yolov8\n  tensors: {output: o, prototypes: p}", 1)))
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("inputs: [{<<: {name: x}}]"))
 	f.Add([]byte("? {a: b}\n: c"))
