@@ -5,7 +5,6 @@ package inference_test
 import (
 	"bytes"
 	"image"
-	"image/color"
 	"image/png"
 	"log/slog"
 	"os"
@@ -58,11 +57,11 @@ batch_sizes: [1, 2, 4]
 	}
 
 	var wg sync.WaitGroup
-	for n := range 9 { // as many bright pixels
+	for n := range 9 { // as many dark pixels
 		wg.Go(func() {
 			im := image.NewGray(image.Rect(0, 0, 4, 4))
-			for i := range n {
-				im.Set(i%4, i/4, color.Gray{Y: 255})
+			for i := range im.Pix[n:] {
+				im.Pix[n+i] = 255
 			}
 			var b bytes.Buffer
 			if err := png.Encode(&b, im); err != nil {
@@ -73,7 +72,7 @@ batch_sizes: [1, 2, 4]
 			job.Frame.Image.Format = inspection.FormatPNG
 			got, err := e.Inspect(t.Context(), job)
 			if err != nil || len(got.Defects) != n {
-				t.Errorf("%d bright pixels: got %d defects, %v", n, len(got.Defects), err)
+				t.Errorf("%d dark pixels: got %d defects, %v", n, len(got.Defects), err)
 			}
 		})
 	}

@@ -119,25 +119,19 @@ func (a axis) tap(pixel int) tap {
 }
 
 // multiply fills logits with the coefficients times the prototypes, over a rectangle of their values. What of it lies beyond the
-// last row or column repeats that.
+// last row or column, as a map of one row or column needs, is 0, and counts for nothing there.
 func (s *maskScratch) multiply(p prototypes, x1, y1, x2, y2 int) {
 	h, w := int(p.shape[1]), int(p.shape[2])
-	width := x2 - x1
+	width, inside := x2-x1, min(x2, w)-x1
 	s.logits = resized(s.logits, width*(y2-y1))
 	clear(s.logits)
-	inside := min(x2, w) - x1
 	for k, c := range s.coefficients {
-		for y := y1; y < y2; y++ {
-			from := (k*h+min(y, h-1))*w + x1
+		for y := y1; y < min(y2, h); y++ {
+			from := (k*h+y)*w + x1
 			into := s.logits[(y-y1)*width:]
 			for x, v := range p.data[from : from+inside] {
 				into[x] += c * v
 			}
-		}
-	}
-	if inside < width { // one value beyond the last, where there is one column only
-		for y := range y2 - y1 {
-			s.logits[y*width+inside] = s.logits[y*width+inside-1]
 		}
 	}
 }

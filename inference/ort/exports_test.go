@@ -52,7 +52,7 @@ func run(t *testing.T, b inference.Batch, samples ...[]float32) []decode.Output 
 
 const foundOutput = "output: {decoder: detections, tensors: {scores: scores, boxes: boxes, labels: labels}, box_unit: pixel, label_offset: 1}"
 
-// TestRowsThatVary: one session, whose graph finds another number of things in each picture, none among them. It has no batch
+// TestRowsThatVary: one session, whose graph finds another number of things in each picture: 16 when it is warmed, none in some. It has no batch
 // axis at all, so what batch_sizes asks for beyond 1 cannot be had.
 func TestRowsThatVary(t *testing.T) {
 	m := export(t, "found", "image", 4, 4, foundOutput, "batch_sizes: [1, 2]")
@@ -63,20 +63,20 @@ func TestRowsThatVary(t *testing.T) {
 	s := open(t, newRuntime(t, Config{}), m)
 	b := lease(t, s, 1)
 	defer b.Release()
-	for _, bright := range [][]int{{5}, {}, {0, 1, 15}, {2}, {}} {
-		picture := make([]float32, 16)
-		for i, at := range bright {
-			picture[at] = 0.9 - 0.1*float32(i)
+	for _, dark := range [][]int{{5}, {}, {0, 1, 15}, {2}, {}} {
+		picture := slices.Repeat([]float32{1}, 16)
+		for i, at := range dark {
+			picture[at] = float32(i) / 8
 		}
 		got, err := d.Decode(run(t, b, picture), 0, inspection.Placement{ScaleX: 1, ScaleY: 1, Width: 4, Height: 4})
-		if err != nil || len(got.Candidates) != len(bright) {
-			t.Fatalf("%v: got %v, %v", bright, got.Candidates, err)
+		if err != nil || len(got.Candidates) != len(dark) {
+			t.Fatalf("%v: got %v, %v", dark, got.Candidates, err)
 		}
-		for i, at := range bright {
+		for i, at := range dark {
 			x, y := float64(at%4), float64(at/4)
-			want := inspection.Candidate{Class: []string{"a", "b"}[at%2], Score: float64(picture[at]), Box: inspection.Box{X1: x, Y1: y, X2: x + 1, Y2: y + 1}}
+			want := inspection.Candidate{Class: []string{"a", "b"}[at%2], Score: 1 - float64(picture[at]), Box: inspection.Box{X1: x, Y1: y, X2: x + 1, Y2: y + 1}}
 			if got.Candidates[i] != want {
-				t.Errorf("%v: got %+v, want %+v", bright, got.Candidates[i], want)
+				t.Errorf("%v: got %+v, want %+v", dark, got.Candidates[i], want)
 			}
 		}
 	}
@@ -152,6 +152,45 @@ func TestWhoTakesBatches(t *testing.T) {
 				t.Errorf("lease of 16: got %v, want ErrInvalid", err)
 			}
 		})
+	}
+}
+
+func TestFixedBatch(t *testing.T) {
+	m := models.Manifest{Constants: []models.Constant{{Name: "size"}}}
+	picture := func(shape ...int64) models.TensorInfo { return models.TensorInfo{Name: "x", Shape: shape} }
+	size := func(shape ...int64) models.TensorInfo { return models.TensorInfo{Name: "size", Shape: shape} }
+	for _, c := range []struct {
+		inputs []models.TensorInfo
+		name   string
+		want   int64
+	}{
+		{[]models.TensorInfo{picture(-1, 3, 8, 8)}, "", 0},
+		{[]models.TensorInfo{picture(1, 3, 8, 8)}, "x", 1},
+		{[]models.TensorInfo{picture(4, 3, 8, 8)}, "x", 4},
+		{[]models.TensorInfo{picture(3, 8, 8)}, "x", 1},
+		{[]models.TensorInfo{picture(-1, 3, 8, 8), size(2)}, "", 0},
+		{[]models.TensorInfo{picture(-1, 3, 8, 8), size(-1, 2)}, "", 0},
+		{[]models.TensorInfo{picture(-1, 3, 8, 8), size(1, 2)}, "size", 1},
+	} {
+		if name, got := fixedBatch(m, models.GraphInfo{Inputs: c.inputs}); name != c.name || got != c.want {
+			t.Errorf("%v: got %q, %d, want %q, %d", c.inputs, name, got, c.name, c.want)
+		}
+	}
+}
+
+// TestNoBatchIsNoBatchOfTwo: that a graph without batches happens to find two things does not make them two samples.
+func TestNoBatchIsNoBatchOfTwo(t *testing.T) {
+	s := &Session{manifest: export(t, "found", "image", 4, 4, foundOutput).Manifest}
+	outs := func(batch ...int64) []decode.Output {
+		return []decode.Output{{Name: "scores", Shape: batch}, {Name: "labels", Shape: batch}, {Name: "boxes", Shape: append(slices.Clone(batch), 4)}}
+	}
+	if got := s.fault(outs(2, 7), 2); got != "" {
+		t.Errorf("two samples of seven: got %q, want no fault", got)
+	}
+	for _, shape := range [][]int64{{2}, {3, 2}, {1, 2}} {
+		if got := s.fault(outs(shape...), 2); got == "" {
+			t.Errorf("scores of %v: got no fault", shape)
+		}
 	}
 }
 

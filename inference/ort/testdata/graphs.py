@@ -44,9 +44,10 @@ class Graph:
 
 
 def found():
-    """As torchvision: no batch, and as many rows as pixels above 0.5. Their boxes are the pixels, their labels 1 and 2 in turn."""
+    """As torchvision: no batch, and as many rows as pixels below 0.5, the darker the surer. Their boxes are the pixels, their
+    labels 1 and 2 in turn."""
     g = Graph()
-    flat = g("Reshape", "image", g.ints(16))
+    flat = g("Sub", g.floats(1), g("Reshape", "image", g.ints(16)))
     at = g("Squeeze", g("NonZero", g("Greater", flat, g.floats(0.5))), g.ints(0))
     g("Gather", flat, at, out="scores")
     four = g.ints(4)
