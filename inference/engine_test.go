@@ -27,7 +27,12 @@ import (
 
 func newORT(t testing.TB) *ort.Runtime {
 	t.Helper()
-	r, err := ort.New(ort.Config{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	return newLoggedORT(t, slog.New(slog.DiscardHandler))
+}
+
+func newLoggedORT(t testing.TB, log *slog.Logger) *ort.Runtime {
+	t.Helper()
+	r, err := ort.New(ort.Config{}, log, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatalf("these tests need ONNX Runtime: %v", err)
 	}

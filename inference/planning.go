@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -129,8 +130,23 @@ func (e *Engine) measure(ctx context.Context, m *models.Model, device string) (p
 		if s.Device() != device {
 			return plan.Plan{}, fmt.Errorf("%w: graph %s runs on %s and the first one on %s: make it run there, or take it out of variants", inspection.ErrUnavailable, variant, s.Device(), device)
 		}
+		space.Batches = common(space.Batches, s.BatchSizes())
+	}
+	if len(space.Batches) == 0 {
+		return plan.Plan{}, fmt.Errorf("%w: the graphs have no batch size in common: export them alike, or take one out of variants", inspection.ErrInvalid)
 	}
 	return e.planner.Measure(ctx, e.planKey(m, device), space, x)
+}
+
+// common returns the batch sizes that are in both; a graph may take fewer than its manifest asks for.
+func common(a, b []int) []int {
+	var out []int
+	for _, n := range a {
+		if slices.Contains(b, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 func (e *Engine) planKey(m *models.Model, device string) plan.Key {

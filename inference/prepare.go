@@ -106,7 +106,7 @@ func (e *Engine) load(ctx context.Context, m *models.Model) (*loaded, error) {
 		state.State, state.Message = StateFailed, err.Error()
 		return nil, err
 	}
-	state.State, state.Device, state.Fallbacks = StateReady, l.session.Device(), l.session.Fallbacks()
+	state.State, state.Device, state.Fallbacks, state.BatchSizes = StateReady, l.session.Device(), l.session.Fallbacks(), l.session.BatchSizes()
 	e.loaded[m.Ref.Digest] = l
 	e.log.Info("model is loaded and warm", "model", m.Ref.Name, "version", m.Ref.Version, "device", state.Device, "batch_sizes", state.BatchSizes, "took", time.Since(start))
 	return l, nil

@@ -33,13 +33,15 @@ const CPU = "cpu"
 
 // Session is one loaded and warmed model. It may be shared by goroutines.
 type Session interface {
-	// BatchSizes returns the batch sizes that were warmed, ascending. The caller must not change it.
+	// BatchSizes returns the batch sizes that were warmed, ascending: those of the manifest, or [1] where the graph takes no
+	// batches. The caller must not change it.
 	BatchSizes() []int
 	// Lease returns the tensors of one batch of a warmed size, the holder's alone until Release. It never waits.
 	Lease(size int) (Batch, error)
 	// Device says what runs the network: CPU, cuda:0, tensorrt:0, openvino:GPU.
 	Device() string
-	// Fallbacks says, for each execution provider that was preferred and could not be used, which one and why.
+	// Fallbacks says, for each execution provider that was preferred and could not be used, which one and why, and for batches
+	// that the graph does not take.
 	Fallbacks() []string
 	// Close frees the session when its last lease has been released. It may be called twice.
 	Close() error

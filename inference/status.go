@@ -22,9 +22,9 @@ type Status struct {
 	Model      inspection.ModelRef
 	State      State
 	Device     string   // what runs it: cpu, cuda:0, tensorrt:0, openvino:GPU
-	Fallbacks  []string // execution providers that were preferred and cannot be used here, each with the reason
+	Fallbacks  []string // what was asked for and cannot be had here, execution providers and batches, each with the reason
 	Message    string
-	BatchSizes []int
+	BatchSizes []int                  // prepared; [1] where the graph takes no batches, whatever its manifest asks for
 	Recipes    []inspection.RecipeRef // prepared with it
 	Drift      string                 // how its runs differ from what was measured, with the next step; empty: they do not
 }

@@ -31,15 +31,19 @@ func (m Manifest) Check(g GraphInfo) error {
 	for i, in := range m.Inputs {
 		c.input(m, fmt.Sprintf("inputs[%d]", i), in, g.Inputs)
 	}
+	for i, k := range m.Constants {
+		c.constant(m, fmt.Sprintf("constants[%d]", i), k, g.Inputs)
+	}
 	for _, t := range g.Inputs {
-		if !slices.ContainsFunc(m.Inputs, func(in Input) bool { return in.Name == t.Name }) {
-			c.differ("inputs", "the manifest has no entry for the graph's input %q %v: add one", t.Name, t.Shape)
+		if !m.feeds(t.Name) {
+			c.differ("inputs", "the manifest has no entry for the graph's input %q %v: add one, or one of constants if it is no picture", t.Name, t.Shape)
 		}
 	}
 	axes := m.OutputAxes()
 	for _, role := range slices.Sorted(maps.Keys(axes)) {
 		c.output(m, role, axes[role], g.Outputs)
 	}
+	c.masks(m, g.Outputs)
 	if len(c.errs) > 0 {
 		return fmt.Errorf("%w: manifest and graph disagree: %w", inspection.ErrInvalid, errors.Join(c.errs...))
 	}
@@ -53,8 +57,14 @@ func (c *comparison) differ(field, format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
 }
 
-// tensor looks up a tensor and checks its type and rank. It reports whether its axes can be compared.
-func (c *comparison) tensor(field, kind, name string, elem TensorType, rank int, all []TensorInfo) (TensorInfo, bool) {
+// feeds reports whether the manifest has an entry for an input of the graph.
+func (m Manifest) feeds(input string) bool {
+	return slices.ContainsFunc(m.Inputs, func(in Input) bool { return in.Name == input }) ||
+		slices.ContainsFunc(m.Constants, func(k Constant) bool { return k.Name == input })
+}
+
+// tensor looks up a tensor.
+func (c *comparison) tensor(field, kind, name string, all []TensorInfo) (TensorInfo, bool) {
 	i := slices.IndexFunc(all, func(t TensorInfo) bool { return t.Name == name })
 	if i < 0 {
 		var names []string
@@ -64,31 +74,57 @@ func (c *comparison) tensor(field, kind, name string, elem TensorType, rank int,
 		c.differ(field, "the manifest says %q, the graph's %ss are %s", name, kind, strings.Join(names, ", "))
 		return TensorInfo{}, false
 	}
-	t := all[i]
-	if t.Type != string(elem) {
-		c.differ(strings.TrimSuffix(field, ".name")+".type", "the manifest asks for %s, the graph's %s %q is %s", elem, kind, name, t.Type)
+	return all[i], true
+}
+
+// inputType checks an input's type.
+func (c *comparison) inputType(field string, want TensorType, t TensorInfo) {
+	if t.Type != string(want) {
+		c.differ(field+".type", "the manifest asks for %s, the graph's input %q is %s", want, t.Name, t.Type)
 	}
-	if len(t.Shape) != rank {
-		c.differ(field, "the manifest asks for %d axes, the graph's %s %q has %d: %v", rank, kind, name, len(t.Shape), t.Shape)
-		return t, false
-	}
-	return t, true
 }
 
 func (c *comparison) input(m Manifest, field string, in Input, all []TensorInfo) {
-	t, ok := c.tensor(field+".name", "input", in.Name, in.Type, 4, all)
+	t, ok := c.tensor(field+".name", "input", in.Name, all)
 	if !ok {
 		return
 	}
-	c.batch(m, "input", t)
-	if other := in.otherLayout(); !fits(in.axes(), t.Shape) && fits(other.axes(), t.Shape) {
+	c.inputType(field, in.Type, t)
+	axes, other := in.axes(), in.otherLayout()
+	fields := map[Layout][]string{NCHW: {"", ".color and sources", ".height", ".width"}, NHWC: {"", ".height", ".width", ".color and sources"}}[in.Layout]
+	switch len(t.Shape) {
+	case 4:
+		c.batch(m, t)
+	case 3: // one picture, and no batch
+		axes, fields = axes[1:], fields[1:]
+	default:
+		c.differ(field+".name", "the manifest asks for 4 axes, or 3 without a batch, the graph's input %q has %d: %v", t.Name, len(t.Shape), t.Shape)
+		return
+	}
+	if o := other.axes()[4-len(axes):]; !fits(axes, t.Shape) && fits(o, t.Shape) {
 		c.differ(field+".layout", "the manifest says %s, the graph's input %q %v is %s", in.Layout, t.Name, t.Shape, other.Layout)
 		return
 	}
-	fields := map[Layout][]string{NCHW: {"", ".color and sources", ".height", ".width"}, NHWC: {"", ".height", ".width", ".color and sources"}}
-	for i, want := range in.axes() {
-		c.axis(Axis{want, field + fields[in.Layout][i]}, "input", t, i)
+	for i, want := range axes {
+		c.axis(Axis{Size: want, Field: field + fields[i]}, "input", t, i)
 	}
+}
+
+func (c *comparison) constant(m Manifest, field string, k Constant, all []TensorInfo) {
+	t, ok := c.tensor(field+".name", "input", k.Name, all)
+	if !ok {
+		return
+	}
+	c.inputType(field, k.Type, t)
+	switch len(t.Shape) {
+	case 2:
+		c.batch(m, t)
+	case 1:
+	default:
+		c.differ(field+".name", "a constant has 1 axis, or 2 with the batch, the graph's input %q has %d: %v: fix its value in the graph", t.Name, len(t.Shape), t.Shape)
+		return
+	}
+	c.axis(Axis{Size: int64(len(k.Values)), Field: field + ".values"}, "input", t, len(t.Shape)-1)
 }
 
 // axes are the lengths of the input tensor's axes, the batch being open.
@@ -119,14 +155,55 @@ func fits(want, shape []int64) bool {
 	return true
 }
 
+// output compares what the graph declares of an output. That it does not say how many axes there are is no disagreement: the
+// output itself will show.
 func (c *comparison) output(m Manifest, role string, axes []Axis, all []TensorInfo) {
-	t, ok := c.tensor("output.tensors."+role, "output", m.Output.Tensors[role], Float32, len(axes), all)
+	field := "output.tensors." + role
+	t, ok := c.tensor(field, "output", m.Output.Tensors[role], all)
 	if !ok {
 		return
 	}
-	c.batch(m, "output", t)
-	for i, a := range axes {
+	if !slices.Contains(readable(), TensorType(t.Type)) {
+		c.differ(field, "the graph's output %q is %s: cast it to one of %s in the graph", t.Name, t.Type, list(readable()))
+	}
+	if len(t.Shape) == 0 {
+		return
+	}
+	of, ok := AxesOfRank(axes, len(t.Shape))
+	if !ok {
+		c.differ(field, "the manifest asks for %d axes, the graph's output %q has %d: %v", len(axes), t.Name, len(t.Shape), t.Shape)
+		return
+	}
+	for i, a := range of {
 		c.axis(a, "output", t, i)
+	}
+}
+
+// readable are the element types of outputs that can be read. Each value becomes a float32, so whole numbers are exact below
+// 2^24.
+func readable() []TensorType {
+	return []TensorType{Float32, Float16, Float64, Int64, Int32, Uint8, Bool}
+}
+
+// masks compares the row of an output with what its classes and the prototypes make of it.
+func (c *comparison) masks(m Manifest, all []TensorInfo) {
+	if m.Output.Tensors[RolePrototypes] == "" {
+		return
+	}
+	find := func(role string, rank int) TensorInfo {
+		i := slices.IndexFunc(all, func(t TensorInfo) bool { return t.Name == m.Output.Tensors[role] && len(t.Shape) == rank })
+		if i < 0 {
+			return TensorInfo{Shape: make([]int64, rank)}
+		}
+		return all[i]
+	}
+	out, protos := find(RoleOutput, 3), find(RolePrototypes, 4)
+	row := out.Shape[2]
+	if m.Output.Decoder == DecoderYOLOv8 {
+		row = out.Shape[1]
+	}
+	if n := protos.Shape[1]; row > 0 && n > 0 && row != int64(m.RowSize())+n {
+		c.differ("labels", "the manifest and %d prototypes make rows of %d numbers, the graph's output %q has %d: %v", n, int64(m.RowSize())+n, out.Name, row, out.Shape)
 	}
 }
 
@@ -137,10 +214,11 @@ func (c *comparison) axis(want Axis, kind string, t TensorInfo, i int) {
 	}
 }
 
-// batch compares a fixed batch axis with the batch sizes that the manifest asks for.
-func (c *comparison) batch(m Manifest, kind string, t TensorInfo) {
+// batch compares a fixed batch of an input with the batch sizes that the manifest asks for. One of 1 is no disagreement:
+// samples are then run one by one.
+func (c *comparison) batch(m Manifest, t TensorInfo) {
 	n := t.Shape[0]
-	if n > 0 && slices.ContainsFunc(m.BatchSizes, func(b int) bool { return int64(b) != n }) {
-		c.differ("batch_sizes", "the manifest says %v, the graph's %s %q has a fixed batch of %d: write [%d]", m.BatchSizes, kind, t.Name, n, n)
+	if n > 1 && slices.ContainsFunc(m.BatchSizes, func(b int) bool { return int64(b) != n }) {
+		c.differ("batch_sizes", "the manifest says %v, the graph's input %q has a fixed batch of %d: write [%d]", m.BatchSizes, t.Name, n, n)
 	}
 }

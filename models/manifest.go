@@ -7,6 +7,7 @@ type Manifest struct {
 	Description string     `yaml:"description"` // one line for people
 	License     string     `yaml:"license"`     // of the weights, for people
 	Inputs      []Input    `yaml:"inputs"`      // the picture inputs, as the graph names them; required. Boxes are in pixels of the first
+	Constants   []Constant `yaml:"constants"`   // the graph's inputs that are no pictures, with what they are fed; left out: none
 	Output      Output     `yaml:"output"`      // how outputs become candidates; required
 	Labels      []string   `yaml:"labels"`      // class names in the order of the graph's class axis; required
 	NMS         NMS        `yaml:"nms"`         // non-maximum suppression; left out: none
@@ -75,13 +76,18 @@ const (
 	NHWC Layout = "NHWC"
 )
 
-// TensorType is the element type of an input.
+// TensorType is the element type of a tensor.
 type TensorType string
 
-// The element types.
+// The element types. A picture is Float32 or Uint8; outputs of all of them are read.
 const (
 	Float32 TensorType = "float32"
 	Uint8   TensorType = "uint8"
+	Float16 TensorType = "float16"
+	Float64 TensorType = "float64"
+	Int64   TensorType = "int64"
+	Int32   TensorType = "int32"
+	Bool    TensorType = "bool"
 )
 
 // Color is the colour order of an input.
@@ -162,15 +168,25 @@ func (in Input) NeedsReference() bool {
 	return false
 }
 
+// Constant is an input of the graph that is no picture, such as the size to which RT-DETR scales its boxes. Every sample gets
+// the same values: a graph whose input has two axes gets them once for each sample, one whose input has one axis once.
+type Constant struct {
+	Name   string     `yaml:"name"`   // the graph's input name; required
+	Type   TensorType `yaml:"type"`   // float32, float64, int64, int32, uint8 or bool; required
+	Values []float64  `yaml:"values"` // one or more; required. bool: 0 or 1
+}
+
 // Output says how the graph's outputs become candidates.
 type Output struct {
-	Decoder    string            `yaml:"decoder"`     // peak-grid, yolox or ssd; required
-	Tensors    map[string]string `yaml:"tensors"`     // the decoder's roles (scores, boxes, output) to the graph's output names; required
-	Strides    []int             `yaml:"strides"`     // px per cell, one for each level, in the graph's order; required by peak-grid (one) and yolox
-	BoxFormat  string            `yaml:"box_format"`  // ssd: xyxy, yxyx or cxcywh; left out: xyxy
-	BoxUnit    string            `yaml:"box_unit"`    // ssd: normalized (0..1 of the input) or pixel; left out: normalized
-	Background *int              `yaml:"background"`  // index of the class that means nothing, if the graph has one; not counted in Labels
-	ScoreFloor float64           `yaml:"score_floor"` // candidates below are never decoded, above 0 and below 1; left out: 0.01. A recipe's report_at may not lie below
+	Decoder     string            `yaml:"decoder"`      // the layout of the outputs, such as yolov8; required
+	Tensors     map[string]string `yaml:"tensors"`      // the decoder's roles (such as scores, boxes, output) to the graph's output names; required
+	Strides     []int             `yaml:"strides"`      // px per cell, one for each level, in the graph's order; required by peak-grid (one) and yolox
+	BoxFormat   string            `yaml:"box_format"`   // ssd, detections: xyxy, yxyx or cxcywh; left out: xyxy
+	BoxUnit     string            `yaml:"box_unit"`     // ssd, detections: normalized (0..1 of the input) or pixel; left out: normalized
+	Background  *int              `yaml:"background"`   // ssd, rfdetr: index of the class that means nothing, if the graph has one; not counted in Labels
+	Activation  string            `yaml:"activation"`   // rfdetr: what makes scores of the graph's numbers: none, softmax or sigmoid; required there
+	LabelOffset int               `yaml:"label_offset"` // detections: the graph's number of the first label, 0 or 1; left out: 0
+	ScoreFloor  float64           `yaml:"score_floor"`  // candidates below are never decoded, above 0 and below 1; left out: 0.01. A recipe's report_at may not lie below
 }
 
 // NMS is non-maximum suppression over decoded candidates, per class unless said otherwise. It keeps the highest score and

@@ -58,6 +58,7 @@ inputs:
   - {name: a, layout: NHWC, type: float32, width: 64, height: 32, color: gray, sources: [reference, difference], decode: full, resize: letterbox,
      interpolation: area, anchor: top-left, pad: 114, scale: 0.5, mean: [1], std: [2]}
   - {name: b, layout: NCHW, type: uint8, width: 8, height: 8, color: bgr, resize: none}
+constants: [{name: size, type: int64, values: [640, 480]}, {name: all, type: bool, values: [1]}]
 output: {decoder: ssd, tensors: {scores: s, boxes: b}, box_format: cxcywh, box_unit: pixel, background: 1, score_floor: 0.2}
 labels: [x]
 nms: {iou: 0.5, class_agnostic: true}
@@ -77,13 +78,39 @@ variants: [{name: int8, file: model.int8.onnx}, {name: fp-16_b, file: half.onnx}
 			{Name: "b", Layout: NCHW, Type: Uint8, Width: 8, Height: 8, Color: BGR, Sources: []Source{SourceFrame}, Decode: DecodeFull, Resize: ResizeNone,
 				Interpolation: Linear, Anchor: Center, Scale: 1, Mean: []float64{0, 0, 0}, Std: []float64{1, 1, 1}},
 		},
-		Output: Output{Decoder: DecoderSSD, Tensors: map[string]string{"scores": "s", "boxes": "b"}, BoxFormat: BoxCXCYWH, BoxUnit: BoxPixel, Background: &one, ScoreFloor: 0.2},
-		Labels: []string{"x"}, NMS: NMS{IoU: 0.5, ClassAgnostic: true}, BatchSizes: []int{1, 4},
+		Constants: []Constant{{"size", Int64, []float64{640, 480}}, {"all", Bool, []float64{1}}},
+		Output:    Output{Decoder: DecoderSSD, Tensors: map[string]string{"scores": "s", "boxes": "b"}, BoxFormat: BoxCXCYWH, BoxUnit: BoxPixel, Background: &one, ScoreFloor: 0.2},
+		Labels:    []string{"x"}, NMS: NMS{IoU: 0.5, ClassAgnostic: true}, BatchSizes: []int{1, 4},
 		Providers: []Provider{{ProviderTensorRT, "1"}, {ProviderOpenVINO, "GPU.0"}, {ProviderCPU, ""}},
 		Variants:  []Variant{{"int8", "model.int8.onnx"}, {"fp-16_b", "half.onnx"}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestParseManifestReadsEveryDecoder gives each decoder what it needs and what it may have.
+func TestParseManifestReadsEveryDecoder(t *testing.T) {
+	for _, c := range []struct {
+		output string
+		want   Output
+	}{
+		{"{decoder: yolov5, tensors: {output: o}}", Output{Decoder: DecoderYOLOv5}},
+		{"{decoder: yolov5, tensors: {output: o, prototypes: p}}", Output{Decoder: DecoderYOLOv5}},
+		{"{decoder: yolov8, tensors: {output: o, prototypes: p}}", Output{Decoder: DecoderYOLOv8}},
+		{"{decoder: yolo-end2end, tensors: {output: o, prototypes: p}}", Output{Decoder: DecoderEnd2End}},
+		{"{decoder: rtdetr, tensors: {output: o}}", Output{Decoder: DecoderRTDETR}},
+		{"{decoder: rfdetr, tensors: {scores: s, boxes: b}, activation: softmax}", Output{Decoder: DecoderRFDETR, Activation: ActivationSoftmax}},
+		{"{decoder: detections, tensors: {scores: s, boxes: b, labels: l}}", Output{Decoder: DecoderDetections, BoxFormat: BoxXYXY, BoxUnit: BoxNormalized}},
+		{"{decoder: detections, tensors: {scores: s, boxes: b, labels: l, count: n}, box_format: yxyx, box_unit: pixel, label_offset: 1}",
+			Output{Decoder: DecoderDetections, BoxFormat: BoxYXYX, BoxUnit: BoxPixel, LabelOffset: 1}},
+		{"{decoder: mmdeploy, tensors: {dets: d, labels: l}}", Output{Decoder: DecoderMMDeploy}},
+	} {
+		got := parse(t, withOutput(c.output)).Output
+		c.want.Tensors, c.want.ScoreFloor = got.Tensors, 0.01
+		if len(got.Tensors) == 0 || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", c.output, got, c.want)
+		}
 	}
 }
 
@@ -144,6 +171,26 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"box format", "decoder: ssd", "decoder: ssd\n  box_format: xywh", "m.yaml:11: output.box_format"},
 		{"box unit", "decoder: ssd", "decoder: ssd\n  box_unit: mm", "m.yaml:11: output.box_unit"},
 		{"background", "decoder: ssd", "decoder: ssd\n  background: 3", "m.yaml:11: output.background: 3"},
+		{"background for detections", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: detections\n  tensors: {scores: s, boxes: b, labels: l}\n  background: 0", "m.yaml:12: output.background: has no effect with detections"},
+		{"activation for ssd", "decoder: ssd", "decoder: ssd\n  activation: none", "m.yaml:11: output.activation: has no effect with ssd"},
+		{"activation missing", "decoder: ssd", "decoder: rfdetr", "output.activation: required: want one of none, softmax, sigmoid"},
+		{"activation", "decoder: ssd", "decoder: rfdetr\n  activation: relu", `m.yaml:11: output.activation: "relu": want one of`},
+		{"label offset for ssd", "decoder: ssd", "decoder: ssd\n  label_offset: 1", "m.yaml:11: output.label_offset: has no effect with ssd"},
+		{"label offset", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: detections\n  tensors: {scores: s, boxes: b, labels: l}\n  label_offset: 2", "m.yaml:12: output.label_offset: 2: want 0, or 1"},
+		{"labels missing", "decoder: ssd", "decoder: detections", "output.tensors.labels: required by detections"},
+		{"optional role empty", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: yolov8\n  tensors: {output: o, prototypes: ~}", "output.tensors.prototypes: empty"},
+		{"prototypes for rtdetr", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: rtdetr\n  tensors: {output: o, prototypes: p}", "output.tensors.prototypes: rtdetr has no such role: use output"},
+		{"strides for yolov8", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: yolov8\n  tensors: {output: o}\n  strides: [8]", "output.strides: has no effect with yolov8"},
+		{"constant without name", "output:", "constants: [{type: int64, values: [1]}]\noutput:", "m.yaml:9: constants[0].name: required"},
+		{"constant without type", "output:", "constants: [{name: a, values: [1]}]\noutput:", "m.yaml:9: constants[0].type: required"},
+		{"constant type", "output:", "constants: [{name: a, type: string, values: [1]}]\noutput:", `constants[0].type: "string": want one of float32, float64, int64`},
+		{"constant without values", "output:", "constants: [{name: a, type: int64}]\noutput:", "constants[0].values: 0 values: want 1..1024"},
+		{"constant fraction", "output:", "constants: [{name: a, type: int64, values: [1, 1.5]}]\noutput:", "constants[0].values[1]: 1.5: want a number that int64 can hold"},
+		{"constant too large", "output:", "constants: [{name: a, type: uint8, values: [256]}]\noutput:", "constants[0].values[0]: 256"},
+		{"constant not a number", "output:", "constants: [{name: a, type: float32, values: [.nan]}]\noutput:", "constants[0].values[0]: NaN"},
+		{"constant bool", "output:", "constants: [{name: a, type: bool, values: [2]}]\noutput:", "constants[0].values[0]: 2"},
+		{"constant twice", "output:", "constants: [{name: a, type: bool, values: [1]}, {name: a, type: bool, values: [1]}]\noutput:", `constants[1].name: "a" is named twice`},
+		{"constant is a picture", "output:", "constants: [{name: images, type: bool, values: [1]}]\noutput:", `constants[0].name: "images" is named twice`},
 		{"floor zero", "decoder: ssd", "decoder: ssd\n  score_floor: 0", "m.yaml:11: output.score_floor: 0"},
 		{"floor not a number", "decoder: ssd", "decoder: ssd\n  score_floor: .nan", "output.score_floor: NaN"},
 		{"background for yolox", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: yolox\n  tensors: {output: o}\n  strides: [8, 16]\n  background: 0", "m.yaml:13: output.background: has no effect"},
@@ -243,6 +290,8 @@ func TestChannels(t *testing.T) {
 // engine can build on.
 func FuzzManifest(f *testing.F) {
 	f.Add([]byte(minimal))
+	f.Add([]byte(strings.Replace(minimal, "output:\n  decoder: ssd\n  tensors: {scores: s, boxes: b}", "constants: [{name: n, type: bool, values: [1]}]\noutput: {decoder: detections, tensors: {scores: s, boxes: b, labels: l, count: n}, label_offset: 1}", 1)))
+	f.Add([]byte(strings.Replace(minimal, "ssd\n  tensors: {scores: s, boxes: b}", "yolov8\n  tensors: {output: o, prototypes: p}", 1)))
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("inputs: [{<<: {name: x}}]"))
 	f.Add([]byte("? {a: b}\n: c"))

@@ -14,6 +14,7 @@ import (
 const (
 	maxInputSide = 8192
 	maxBatch     = 64
+	maxConstant  = 1024
 )
 
 // validate fills in what is left out and notes everything that is wrong.
@@ -33,6 +34,9 @@ func (d *document) validate(m *Manifest) {
 		if in := m.Inputs[i]; in.Decode != m.Inputs[0].Decode {
 			d.errorf(field+".decode", "%s beside %s: a frame is decoded once: write the same for all inputs", in.Decode, m.Inputs[0].Decode)
 		}
+	}
+	for i := range m.Constants {
+		d.validateConstant(i, m)
 	}
 	d.validateLabels(m.Labels)
 	d.validateOutput(m)
@@ -133,6 +137,48 @@ func (d *document) validateValues(field string, in *Input) {
 	}
 	if slices.Contains(in.Sources, SourceDifference) {
 		d.errorf(field+".sources", "type: uint8 cannot hold a difference, which may be negative: use type: float32")
+	}
+}
+
+func (d *document) validateConstant(i int, m *Manifest) {
+	field, c := fmt.Sprintf("constants[%d]", i), m.Constants[i]
+	switch {
+	case c.Name == "":
+		d.errorf(field+".name", "required: write the graph's input name")
+	case slices.ContainsFunc(m.Inputs, func(in Input) bool { return in.Name == c.Name }) || slices.ContainsFunc(m.Constants[:i], func(o Constant) bool { return o.Name == c.Name }):
+		d.errorf(field+".name", "%q is named twice: give each input of the graph one entry", c.Name)
+	}
+	if !oneOf(d, field+".type", c.Type, Float32, Float64, Int64, Int32, Uint8, Bool) {
+		return
+	}
+	if len(c.Values) == 0 || len(c.Values) > maxConstant {
+		d.errorf(field+".values", "%d values: want 1..%d", len(c.Values), maxConstant)
+	}
+	low, high := c.Type.bounds()
+	for k, v := range c.Values {
+		whole := c.Type == Float32 || c.Type == Float64 || v == math.Trunc(v)
+		if !(v >= low && v <= high) || !whole {
+			d.errorf(fmt.Sprintf("%s.values[%d]", field, k), "%v: want a number that %s can hold", v, c.Type)
+		}
+	}
+}
+
+// bounds returns the least and the greatest value that is taken for an element type. Those of int64 are the whole numbers that
+// a manifest's numbers, which are float64, hold exactly.
+func (t TensorType) bounds() (low, high float64) {
+	switch t {
+	case Float32:
+		return -math.MaxFloat32, math.MaxFloat32
+	case Int64:
+		return -1 << 53, 1 << 53
+	case Int32:
+		return math.MinInt32, math.MaxInt32
+	case Uint8:
+		return 0, math.MaxUint8
+	case Bool:
+		return 0, 1
+	default:
+		return -math.MaxFloat64, math.MaxFloat64
 	}
 }
 

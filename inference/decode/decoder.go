@@ -3,6 +3,7 @@ package decode
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -48,26 +49,46 @@ func New(m models.Manifest) (Decoder, error) {
 	if axes == nil || len(m.Inputs) == 0 {
 		return nil, fmt.Errorf("%w: output.decoder: no decoder is called %q", inspection.ErrInvalid, m.Output.Decoder)
 	}
-	b := base{labels: m.Labels, floor: m.Output.ScoreFloor, nms: m.NMS, names: m.Output.Tensors, axes: axes, lists: new(sync.Pool)}
+	in := m.Inputs[0]
+	b := base{
+		labels: m.Labels, floor: m.Output.ScoreFloor, nms: m.NMS, activation: m.Output.Activation, names: m.Output.Tensors, axes: axes,
+		width: float64(in.Width), height: float64(in.Height), lists: new(sync.Pool),
+	}
 	switch m.Output.Decoder {
 	case models.DecoderPeakGrid:
 		return &peakGrid{base: b}, nil
 	case models.DecoderYOLOX:
 		return newYOLOX(b, m), nil
-	default:
+	case models.DecoderSSD:
 		return newSSD(b, m)
+	case models.DecoderYOLOv5:
+		return &yolov5{base: b}, nil
+	case models.DecoderYOLOv8:
+		return &yolov8{base: b}, nil
+	case models.DecoderEnd2End:
+		return &end2end{base: b}, nil
+	case models.DecoderRTDETR:
+		return &rtdetr{base: b}, nil
+	case models.DecoderRFDETR:
+		return newRFDETR(b, m), nil
+	case models.DecoderDetections:
+		return newDetections(b, m)
+	default:
+		return &mmdeploy{base: b}, nil
 	}
 }
 
 // base is what all decoders share: where outputs are found, what they must look like, and the list that takes what is
 // seen. Lists are used again, so that a frame allocates little beyond its candidates.
 type base struct {
-	labels []string
-	floor  float64
-	nms    models.NMS
-	names  map[string]string        // role to output name
-	axes   map[string][]models.Axis // role to the shape that is asked for
-	lists  *sync.Pool
+	labels        []string
+	floor         float64
+	nms           models.NMS
+	activation    string
+	names         map[string]string        // role to output name
+	axes          map[string][]models.Axis // role to the shape that is asked for
+	width, height float64                  // of the first input, px
+	lists         *sync.Pool
 }
 
 // tensor is one sample's part of an output.
@@ -85,35 +106,59 @@ func (b *base) tensor(outs []Output, role string, sample int) (tensor, error) {
 		return tensor{}, fmt.Errorf("%w: no output %q among %s", inspection.ErrModelOutput, name, nameList(outs))
 	}
 	o := outs[i]
-	if !o.fits(b.axes[role]) {
+	axes, ok := models.AxesOfRank(b.axes[role], len(o.Shape))
+	if !ok || !o.fits(axes) {
 		return tensor{}, fmt.Errorf("%w: output %q has shape %v and %d values, want %s", inspection.ErrModelOutput, name, o.Shape, len(o.Data), shapeText(b.axes[role]))
 	}
-	if sample < 0 || int64(sample) >= o.Shape[0] {
-		return tensor{}, fmt.Errorf("%w: output %q has a batch of %d, sample %d is asked for", inspection.ErrModelOutput, name, o.Shape[0], sample)
+	batch, shape := 1, o.Shape
+	if models.Batched(b.axes[role], len(o.Shape)) {
+		batch, shape = int(o.Shape[0]), o.Shape[1:]
 	}
-	n := len(o.Data) / int(o.Shape[0])
+	if sample < 0 || sample >= batch {
+		return tensor{}, fmt.Errorf("%w: output %q has a batch of %d, sample %d is asked for", inspection.ErrModelOutput, name, batch, sample)
+	}
+	n := len(o.Data) / batch
 	data := o.Data[sample*n : (sample+1)*n]
 	for i, v := range data {
 		if v-v != 0 { // NaN and both infinities, and nothing else
 			return tensor{}, fmt.Errorf("%w: output %q: value %d of sample %d is %v", inspection.ErrModelOutput, name, i, sample, v)
 		}
 	}
-	return tensor{name: name, shape: o.Shape[1:], data: data}, nil
+	return tensor{name: name, shape: shape, data: data}, nil
 }
 
-// fits reports whether an output has the axes asked for, none of length 0, and as many values as its shape says.
+// fits reports whether an output has the axes asked for, none of length 0 that may not be, and as many values as its shape
+// says.
 func (o Output) fits(axes []models.Axis) bool {
-	if len(o.Shape) != len(axes) {
-		return false
-	}
-	left := int64(len(o.Data))
+	left, empty := int64(len(o.Data)), false
 	for i, n := range o.Shape {
-		if n < 1 || left%n != 0 || axes[i].Size >= 0 && n != axes[i].Size {
+		switch {
+		case n == 0 && axes[i].Empty:
+			empty = true
+		case n < 1 || left%n != 0 || axes[i].Size >= 0 && n != axes[i].Size:
 			return false
+		default:
+			left /= n
 		}
-		left /= n
 	}
-	return left == 1
+	return left == 1 && !empty || empty && len(o.Data) == 0
+}
+
+// alike checks that two outputs have as many rows.
+func alike(a, b tensor, rows string) error {
+	if a.shape[0] != b.shape[0] {
+		return fmt.Errorf("%w: output %q speaks of %d %s, output %q of %d", inspection.ErrModelOutput, a.name, a.shape[0], rows, b.name, b.shape[0])
+	}
+	return nil
+}
+
+// label reads value i of an output as a class number. first is the number of the first label.
+func (b *base) label(t tensor, i, first int) (int, error) {
+	v := float64(t.data[i]) - float64(first)
+	if v != math.Trunc(v) || v < 0 || v >= float64(len(b.labels)) {
+		return 0, fmt.Errorf("%w: output %q: value %d is %v, which is none of the %d labels, numbered from %d: correct labels or label_offset", inspection.ErrModelOutput, t.name, i, t.data[i], len(b.labels), first)
+	}
+	return int(v), nil
 }
 
 // scoreSlack is how far a score may lie outside 0..1: what is left of a rounding in the graph's last layers.

@@ -51,12 +51,26 @@ const (
 	peakOutput  = "{decoder: peak-grid, tensors: {scores: s, boxes: b}, strides: [8], score_floor: 0.25}"
 	yoloxOutput = "{decoder: yolox, tensors: {output: o}, strides: [16, 32], score_floor: 0.25}"
 	ssdOutput   = "{decoder: ssd, tensors: {scores: s, boxes: b}, score_floor: 0.25, background: 0}"
+
+	yolov5Output     = "{decoder: yolov5, tensors: {output: o}, score_floor: 0.25}"
+	yolov5SegOutput  = "{decoder: yolov5, tensors: {output: o, prototypes: p}, score_floor: 0.25}"
+	yolov8Output     = "{decoder: yolov8, tensors: {output: o}, score_floor: 0.25}"
+	yolov8SegOutput  = "{decoder: yolov8, tensors: {output: o, prototypes: p}, score_floor: 0.25}"
+	end2endOutput    = "{decoder: yolo-end2end, tensors: {output: o}, score_floor: 0.25}"
+	rtdetrOutput     = "{decoder: rtdetr, tensors: {output: o}, score_floor: 0.25}"
+	rfdetrOutput     = "{decoder: rfdetr, tensors: {scores: s, boxes: b}, activation: sigmoid, background: 0, score_floor: 0.25}"
+	detectionsOutput = "{decoder: detections, tensors: {scores: s, boxes: b, labels: l, count: n}, box_format: yxyx, label_offset: 1, score_floor: 0.25}"
+	mmdeployOutput   = "{decoder: mmdeploy, tensors: {dets: d, labels: l}, score_floor: 0.25}"
 )
+
+// prototypesOfBlank is how many prototypes the outputs of blank have, of 4x8 values each.
+const prototypesOfBlank = 3
 
 // asIs is the placement of a frame that has the input's size.
 var asIs = inspection.Placement{ScaleX: 1, ScaleY: 1, Width: 64, Height: 32}
 
-// blank returns outputs in which nothing is seen: scores 0, boxes of 8x8 px. m has a batch of n.
+// blank returns outputs in which nothing is seen: scores 0, boxes of 8x8 px where they are an output of their own. m has a batch
+// of n; axes that it leaves open are as long as anchors says, but for those of prototypes.
 func blank(m models.Manifest, n, anchors int64) []Output {
 	var outs []Output
 	for role, axes := range m.OutputAxes() {
@@ -66,6 +80,10 @@ func blank(m models.Manifest, n, anchors int64) []Output {
 			switch {
 			case i == 0:
 				a.Size = n
+			case role == models.RolePrototypes:
+				a.Size = []int64{n, prototypesOfBlank, 4, 8}[i]
+			case a.Size < 0 && i == rowAxis(m) && role == models.RoleOutput:
+				a.Size = int64(m.RowSize()) + prototypesOfBlank
 			case a.Size < 0:
 				a.Size = anchors
 			}
@@ -73,19 +91,32 @@ func blank(m models.Manifest, n, anchors int64) []Output {
 			size *= a.Size
 		}
 		o.Data = make([]float32, size)
-		if role == models.RoleBoxes {
-			corner := [4]float32{4, 4, 12, 12}
-			for i := range o.Data {
-				if m.Output.Decoder == models.DecoderSSD {
-					o.Data[i] = corner[i%4] / 64
-				} else {
-					o.Data[i] = corner[i/int(o.Shape[2]*o.Shape[3])%4]
-				}
-			}
-		}
+		fillBlank(m, role, &o)
 		outs = append(outs, o)
 	}
 	return outs
+}
+
+// rowAxis is the axis of an output along which a box's numbers lie.
+func rowAxis(m models.Manifest) int {
+	if m.Output.Decoder == models.DecoderYOLOv8 {
+		return 1
+	}
+	return 2
+}
+
+func fillBlank(m models.Manifest, role string, o *Output) {
+	corner := [4]float32{4, 4, 12, 12}
+	for i := range o.Data {
+		switch {
+		case role == models.RoleScores && m.Output.Activation == models.ActivationSigmoid:
+			o.Data[i] = -100
+		case role == models.RoleBoxes && m.Output.Decoder == models.DecoderPeakGrid:
+			o.Data[i] = corner[i/int(o.Shape[2]*o.Shape[3])%4]
+		case role == models.RoleBoxes:
+			o.Data[i] = corner[i%4] / 64
+		}
+	}
 }
 
 func output(outs []Output, name string) *Output {
@@ -230,6 +261,57 @@ func TestDecodeRefuses(t *testing.T) {
 			}
 			return o
 		}, "has shape [2 0 4]"},
+		{"yolov5 classes", yolov5Output, func(o []Output) []Output { output(o, "o").Shape = []int64{2, 4, 10}; return o }, `output "o" has shape [2 4 10] and 80 values, want [any any 8]`},
+		{"yolov5 objectness", yolov5Output, func(o []Output) []Output { output(o, "o").Data[40+4] = 2; return o }, "value 4 is 2, want a score"},
+		{"yolov5 class of nothing", yolov5Output, func(o []Output) []Output { output(o, "o").Data[40+8+7] = -1; return o }, "value 15 is -1, want a score"},
+		{"yolov5 box", yolov5Output, func(o []Output) []Output { copy(output(o, "o").Data[40:], []float32{8, 8, 0, 8, 1, 1}); return o }, "a with score 1.0000 has a box without area"},
+		{"yolov5 rows with masks", yolov5SegOutput, func(o []Output) []Output { s := output(o, "o"); s.Data, s.Shape[2] = s.Data[:80], 8; return o },
+			`output "o" has 8 numbers for each box, want 8 and one for each of 3 prototypes: correct labels`},
+		{"prototypes missing", yolov8SegOutput, func(o []Output) []Output { output(o, "p").Name = "q"; return o }, `no output "p"`},
+		{"prototypes NaN", yolov8SegOutput, func(o []Output) []Output { output(o, "p").Data[100] = nan; return o }, `output "p": value 4 of sample 1 is NaN`},
+		{"prototypes flat", yolov8SegOutput, func(o []Output) []Output { output(o, "p").Shape = []int64{2, 3, 32}; return o }, `output "p" has shape [2 3 32]`},
+		{"yolov8 rows with masks", yolov8SegOutput, func(o []Output) []Output { s := output(o, "o"); s.Data, s.Shape[1] = s.Data[:90], 9; return o }, "has 9 numbers for each box, want 7 and"},
+		{"yolov8 turned", yolov8Output, func(o []Output) []Output { output(o, "o").Shape = []int64{2, 5, 7}; return o }, "want [any 7 any]"},
+		{"yolov8 score", yolov8Output, func(o []Output) []Output { output(o, "o").Data[35+4*5+2] = 1.5; return o }, "value 22 is 1.5, want a score"},
+		{"yolov8 box", yolov8Output, func(o []Output) []Output { output(o, "o").Data[35+4*5] = 1; return o }, "box without area"},
+		{"end2end row", end2endOutput, func(o []Output) []Output { output(o, "o").Shape = []int64{2, 6, 5}; return o }, "want [any any 6]"},
+		{"end2end score", end2endOutput, func(o []Output) []Output { output(o, "o").Data[30+4] = -1; return o }, "value 4 is -1, want a score"},
+		{"end2end box", end2endOutput, func(o []Output) []Output { copy(output(o, "o").Data[30:], []float32{5, 5, 5, 9, 0.5, 0}); return o }, "box without area"},
+		{"end2end class", end2endOutput, func(o []Output) []Output { copy(output(o, "o").Data[30:], []float32{5, 5, 9, 9, 0.5, 3}); return o },
+			`output "o": value 5 is 3, which is none of the 3 labels, numbered from 0: correct labels or label_offset`},
+		{"end2end half a class", end2endOutput, func(o []Output) []Output { copy(output(o, "o").Data[30:], []float32{5, 5, 9, 9, 0.5, 0.5}); return o }, "value 5 is 0.5"},
+		{"rtdetr classes", rtdetrOutput, func(o []Output) []Output { output(o, "o").Shape = []int64{1, 7, 10}; return o }, "want [any any 7]"},
+		{"rtdetr score", rtdetrOutput, func(o []Output) []Output { output(o, "o").Data[35+7+5] = 7; return o }, "value 12 is 7, want a score"},
+		{"rfdetr boxes differ", rfdetrOutput, func(o []Output) []Output { s := output(o, "s"); s.Data, s.Shape[1] = s.Data[:32], 4; return o }, `output "s" speaks of 4 boxes, output "b" of 5`},
+		{"rfdetr infinite", rfdetrOutput, func(o []Output) []Output { output(o, "s").Data[20] = -inf; return o }, "-Inf"},
+		{"rfdetr unactivated", "{decoder: rfdetr, tensors: {scores: s, boxes: b}, activation: none}", func(o []Output) []Output {
+			output(o, "s").Data[15+4] = 3
+			return o
+		}, "value 4 is 3, want a score"},
+		{"detections differ", detectionsOutput, func(o []Output) []Output { s := output(o, "s"); s.Data, s.Shape[1] = s.Data[:8], 4; return o }, `output "s" speaks of 4 detections, output "b" of 5`},
+		{"detections labels", detectionsOutput, func(o []Output) []Output { s := output(o, "l"); s.Data, s.Shape[1] = s.Data[:8], 4; return o }, `output "s" speaks of 5 detections, output "l" of 4`},
+		{"detections class", detectionsOutput, func(o []Output) []Output { output(o, "s").Data[5], output(o, "n").Data[1] = 0.5, 5; return o }, "value 0 is 0, which is none of the 3 labels, numbered from 1"},
+		{"detections class too high", detectionsOutput, func(o []Output) []Output {
+			output(o, "s").Data[5], output(o, "l").Data[5], output(o, "n").Data[1] = 0.5, 4, 5
+			return o
+		}, "value 0 is 4"},
+		{"detections score", detectionsOutput, func(o []Output) []Output { output(o, "s").Data[9], output(o, "n").Data[1] = 1.5, 5; return o }, "value 4 is 1.5, want a score"},
+		{"detections box", detectionsOutput, func(o []Output) []Output {
+			output(o, "s").Data[5], output(o, "l").Data[5], output(o, "n").Data[1], output(o, "b").Data[20] = 0.5, 1, 5, 0.5
+			return o
+		}, "box without area"},
+		{"detections count too high", detectionsOutput, func(o []Output) []Output { output(o, "n").Data[1] = 6; return o }, `output "n" counts 6 detections, of 5`},
+		{"detections count below 0", detectionsOutput, func(o []Output) []Output { output(o, "n").Data[1] = -1; return o }, "counts -1"},
+		{"detections count of parts", detectionsOutput, func(o []Output) []Output { output(o, "n").Data[1] = 0.5; return o }, "counts 0.5"},
+		{"mmdeploy row", mmdeployOutput, func(o []Output) []Output { output(o, "d").Shape = []int64{2, 25, 1}; return o }, "want [any any 5]"},
+		{"mmdeploy differ", mmdeployOutput, func(o []Output) []Output { s := output(o, "l"); s.Data, s.Shape[1] = s.Data[:8], 4; return o }, `output "d" speaks of 5 detections, output "l" of 4`},
+		{"mmdeploy score", mmdeployOutput, func(o []Output) []Output { output(o, "d").Data[25+4] = -0.5; return o }, "value 4 is -0.5"},
+		{"mmdeploy class", mmdeployOutput, func(o []Output) []Output {
+			copy(output(o, "d").Data[25:], []float32{5, 5, 9, 9, 0.5})
+			output(o, "l").Data[5] = -1
+			return o
+		}, "value 0 is -1, which is none"},
+		{"mmdeploy box", mmdeployOutput, func(o []Output) []Output { output(o, "d").Data[25+4] = 0.5; return o }, "box without area"},
 		{"ssd background", ssdOutput, func(o []Output) []Output { output(o, "s").Data[20] = nan; return o }, "value 0 of sample 1 is NaN"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -271,6 +353,56 @@ func TestScoreSlackIsClamped(t *testing.T) {
 	got, err := decoder(t, m).Decode(outs, 0, asIs)
 	if err != nil || len(got) != 1 || got[0].Score != 1 {
 		t.Errorf("got %v, %v, want one candidate with score 1", got, err)
+	}
+}
+
+// TestPaddingIsNoError: what rows hold that do not reach the floor, or lie beyond the count, does not matter if it is finite.
+func TestPaddingIsNoError(t *testing.T) {
+	for _, c := range []struct {
+		output string
+		pad    func(outs []Output)
+	}{
+		{end2endOutput, func(o []Output) { copy(output(o, "o").Data[6:], []float32{9, 9, 2, 2, 0.2, -1}) }},
+		{detectionsOutput, func(o []Output) { output(o, "l").Data[1], output(o, "s").Data[1], output(o, "n").Data[0] = 99, 0.2, 7 }},
+		{detectionsOutput, func(o []Output) { // beyond the count not even the score
+			output(o, "l").Data[1], output(o, "s").Data[1], output(o, "n").Data[0] = 99, 7, 1
+		}},
+		{mmdeployOutput, func(o []Output) { output(o, "l").Data[1] = -1 }},
+		{rtdetrOutput, func(o []Output) { copy(output(o, "o").Data[6:], []float32{0, 0, -1, -1, 0.2}) }},
+	} {
+		m := manifest(t, c.output, "{}", "a", "b")
+		outs := blank(m, 1, 7)
+		layouts[m.Output.Decoder].put(outs, 0, 0, 1, 0.5, box(8, 4, 24, 12))
+		c.pad(outs)
+		got, err := decoder(t, m).Decode(outs, 0, asIs)
+		if err != nil {
+			t.Errorf("%s: got %v, want no error", c.output, err)
+			continue
+		}
+		compare(t, got, []inspection.Candidate{{Class: "b", Score: 0.5, Box: box(8, 4, 24, 12)}}, 1e-6, 1e-4)
+	}
+}
+
+// TestWithoutABatch: outputs without a batch axis are those of one sample, and may have no rows at all.
+func TestWithoutABatch(t *testing.T) {
+	m := manifest(t, "{decoder: detections, tensors: {scores: s, boxes: b, labels: l}, box_unit: pixel}", "{}", "a", "b")
+	d := decoder(t, m)
+	outs := []Output{{"s", []int64{2}, []float32{0.5, 0.25}}, {"b", []int64{2, 4}, []float32{1, 2, 3, 4, 5, 6, 7, 8}}, {"l", []int64{1, 2}, []float32{1, 0}}}
+	got, err := d.Decode(outs, 0, asIs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, got, []inspection.Candidate{{Class: "b", Score: 0.5, Box: box(1, 2, 3, 4)}, {Class: "a", Score: 0.25, Box: box(5, 6, 7, 8)}}, 0, 0)
+	if _, err := d.Decode(outs, 1, asIs); !errors.Is(err, inspection.ErrModelOutput) {
+		t.Errorf("second sample: got %v, want ErrModelOutput", err)
+	}
+	none := []Output{{"s", []int64{0}, nil}, {"b", []int64{0, 4}, nil}, {"l", []int64{0}, nil}}
+	if got, err := d.Decode(none, 0, asIs); err != nil || len(got) != 0 {
+		t.Errorf("nothing found: got %v, %v, want no candidate", got, err)
+	}
+	none[1].Shape[1] = 5
+	if _, err := d.Decode(none, 0, asIs); !errors.Is(err, inspection.ErrModelOutput) {
+		t.Errorf("nothing found, boxes of 5 numbers: got %v, want ErrModelOutput", err)
 	}
 }
 
@@ -323,14 +455,15 @@ func TestDecodeAsPythonDoes(t *testing.T) {
 				Class string
 				Score float64
 				Box   [4]float64
+				Mask  string
 			}
 		}
 	}
 	if err := json.Unmarshal(b, &doc); err != nil {
 		t.Fatal(err)
 	}
-	if len(doc.Cases) < 8 {
-		t.Fatalf("got %d cases, want at least 8", len(doc.Cases))
+	if len(doc.Cases) < 27 {
+		t.Fatalf("got %d cases, want at least 27", len(doc.Cases))
 	}
 	for _, c := range doc.Cases {
 		t.Run(c.Name, func(t *testing.T) {
@@ -348,6 +481,14 @@ func TestDecodeAsPythonDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			compare(t, got, want, 1e-6, 1e-3)
+			for i, w := range c.Candidates {
+				switch mask := got[i].Mask; {
+				case mask == nil && w.Mask != "" || mask != nil && w.Mask == "":
+					t.Errorf("candidate %d: got mask %v, want %q", i, mask, w.Mask)
+				case mask != nil && (mask.Width != p.Width || mask.Height != p.Height || mask.Counts != w.Mask):
+					t.Errorf("candidate %d: got mask %+v, want %s", i, *mask, w.Mask)
+				}
+			}
 		})
 	}
 }

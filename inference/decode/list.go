@@ -18,6 +18,7 @@ type found struct {
 	class int
 	score float64
 	box   inspection.Box
+	row   int // of the outputs, where the decoder has said it
 }
 
 // list takes what a decoder sees in one sample.
@@ -25,6 +26,8 @@ type list struct {
 	base  *base
 	place inspection.Placement
 	found []found
+	row   []float64 // scores of one row
+	masks maskScratch
 }
 
 // list returns an empty list for a frame that lies in the input as p says.
@@ -47,9 +50,14 @@ func (b *base) list(p inspection.Placement) (*list, error) {
 // release gives the list back for use by another sample.
 func (l *list) release() { l.base.lists.Put(l) }
 
-// add takes one sighting, its box in pixels of the input. One that lies wholly outside the frame (in a letterbox's
-// border) is left out before suppression, so that it cannot suppress what is inside.
+// add takes one sighting, its box in pixels of the input; see addRow.
 func (l *list) add(class int, score float64, box inspection.Box) error {
+	return l.addRow(0, class, score, box)
+}
+
+// addRow takes one sighting from a row of the outputs, its box in pixels of the input. One that lies wholly outside the frame (in a letterbox's
+// border) is left out before suppression, so that it cannot suppress what is inside.
+func (l *list) addRow(row, class int, score float64, box inspection.Box) error {
 	if !(box.X2 > box.X1 && box.Y2 > box.Y1) || !finite(box.X1+box.Y1+box.X2+box.Y2) {
 		return fmt.Errorf("%w: %s with score %.4f has a box without area or end: %v", inspection.ErrModelOutput, l.base.labels[class], score, box)
 	}
@@ -60,7 +68,7 @@ func (l *list) add(class int, score float64, box inspection.Box) error {
 	if len(l.found) == maxFound {
 		return fmt.Errorf("%w: more than %d candidates above the score floor of %v: raise output.score_floor, or look at what the model was fed", inspection.ErrModelOutput, maxFound, l.base.floor)
 	}
-	l.found = append(l.found, found{class, score, box})
+	l.found = append(l.found, found{class: class, score: score, box: box, row: row})
 	return nil
 }
 
@@ -70,9 +78,9 @@ func (l *list) candidates() []inspection.Candidate {
 	slices.SortStableFunc(l.found, func(a, b found) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.class, b.class))
 	})
-	kept := suppress(l.found, l.base.nms.IoU, l.base.nms.ClassAgnostic)
-	out := make([]inspection.Candidate, len(kept))
-	for i, f := range kept {
+	l.found = suppress(l.found, l.base.nms.IoU, l.base.nms.ClassAgnostic)
+	out := make([]inspection.Candidate, len(l.found))
+	for i, f := range l.found {
 		out[i] = inspection.Candidate{Class: l.base.labels[f.class], Score: f.score, Box: l.place.Clip(f.box)}
 	}
 	return out

@@ -13,54 +13,122 @@ import (
 	"github.com/assay-vision/assay/models"
 )
 
-var layouts = []string{peakOutput, yoloxOutput, ssdOutput}
+// layout is a way to write a sighting into the outputs of a decoder: at row of the sample, a class with its score and its box in
+// pixels of the input of 64x32.
+type layout struct {
+	output string  // the manifest's output
+	rows   int     // sightings that a sample has room for
+	ulps   float64 // what a box may be off by, in the last places of a float32 of 64 px
+	put    func(outs []Output, sample, row, class int, score float64, b inspection.Box)
+}
 
-// seen draws outputs of two samples in which something is seen.
-func seen(t *rapid.T, m models.Manifest) []Output {
-	outs := blank(m, 2, 7)
-	scores := rapid.Float32Range(0, 1)
+// part returns the values of one sample of an output.
+func part(outs []Output, name string, sample int) []float32 {
+	o := output(outs, name)
+	n := len(o.Data) / int(o.Shape[0])
+	return o.Data[sample*n : (sample+1)*n]
+}
+
+// write writes numbers from at on, every stride values.
+func write(into []float32, at, stride int, values ...float64) {
+	for i, v := range values {
+		into[at+i*stride] = float32(v)
+	}
+}
+
+// centre returns the box as centre and size.
+func centre(b inspection.Box) []float64 {
+	return []float64{(b.X1 + b.X2) / 2, (b.Y1 + b.Y2) / 2, b.W(), b.H()}
+}
+
+func logit(score float64) float64 {
+	return min(max(math.Log(score/(1-score)), -30), 30)
+}
+
+// The labels are a and b, so classes are 0 and 1. Names of outputs are those that the manifests of the tests give them.
+var layouts = map[string]layout{
+	"peak-grid": {peakOutput, 32, 1, func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		write(part(outs, "s", sample), class*32+row, 1, score)
+		write(part(outs, "b", sample), row, 32, b.X1, b.Y1, b.X2, b.Y2)
+	}},
+	"yolox": {yoloxOutput, 10, 16, func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		c := cell{float64(row % 4), float64(row / 4), 16}
+		if row >= 8 {
+			c = cell{float64(row - 8), 0, 32}
+		}
+		at := centre(b)
+		write(part(outs, "o", sample), row*7, 1, at[0]/c.stride-c.x, at[1]/c.stride-c.y, math.Log(at[2]/c.stride), math.Log(at[3]/c.stride), 1)
+		write(part(outs, "o", sample), row*7+5+class, 1, score)
+	}},
+	"ssd": {ssdOutput, 7, 1, func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		write(part(outs, "s", sample), row*3+1+class, 1, score)
+		write(part(outs, "b", sample), row*4, 1, b.X1/64, b.Y1/32, b.X2/64, b.Y2/32)
+	}},
+	"yolov5":     {yolov5Output, 7, 2, putYOLOv5(7)},
+	"yolov5-seg": {yolov5SegOutput, 7, 2, putYOLOv5(7 + prototypesOfBlank)},
+	"yolov8":     {yolov8Output, 7, 2, putYOLOv8},
+	"yolov8-seg": {yolov8SegOutput, 7, 2, putYOLOv8},
+	"yolo-end2end": {end2endOutput, 7, 1, func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		write(part(outs, "o", sample), row*6, 1, b.X1, b.Y1, b.X2, b.Y2, score, float64(class))
+	}},
+	"rtdetr": {rtdetrOutput, 7, 2, func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		at := centre(b)
+		write(part(outs, "o", sample), row*6, 1, at[0]/64, at[1]/32, at[2]/64, at[3]/32)
+		write(part(outs, "o", sample), row*6+4+class, 1, score)
+	}},
+	"rfdetr": {rfdetrOutput, 7, 2, func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		at := centre(b)
+		write(part(outs, "b", sample), row*4, 1, at[0]/64, at[1]/32, at[2]/64, at[3]/32)
+		write(part(outs, "s", sample), row*3+1+class, 1, logit(score))
+	}},
+	"detections": {detectionsOutput, 7, 1, func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		write(part(outs, "b", sample), row*4, 1, b.Y1/32, b.X1/64, b.Y2/32, b.X2/64)
+		write(part(outs, "s", sample), row, 1, score)
+		write(part(outs, "l", sample), row, 1, float64(class+1))
+		write(part(outs, "n", sample), 0, 1, 7)
+	}},
+	"mmdeploy": {mmdeployOutput, 7, 1, func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		write(part(outs, "d", sample), row*5, 1, b.X1, b.Y1, b.X2, b.Y2, score)
+		write(part(outs, "l", sample), row, 1, float64(class))
+	}},
+}
+
+// putYOLOv5 writes rows of so many numbers.
+func putYOLOv5(width int) func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+	return func(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+		write(part(outs, "o", sample), row*width, 1, append(centre(b), 1)...)
+		write(part(outs, "o", sample), row*width+5+class, 1, score)
+	}
+}
+
+func putYOLOv8(outs []Output, sample, row, class int, score float64, b inspection.Box) {
+	write(part(outs, "o", sample), row, 7, centre(b)...)
+	write(part(outs, "o", sample), (4+class)*7+row, 7, score)
+}
+
+// seen draws outputs of two samples in which something is seen, some of it outside the input.
+func seen(t *rapid.T, m models.Manifest, l layout) []Output {
+	outs := blank(m, 2, int64(l.rows))
+	fraction := rapid.Float64Range(0, 1)
+	phase := rapid.Float64Range(0, 9).Draw(t, "phase of the masks")
 	for i := range outs {
-		o := &outs[i]
-		switch {
-		case m.Output.Decoder == models.DecoderYOLOX:
-			for j := range o.Data {
-				if j%(5+len(m.Labels)) < 4 {
-					o.Data[j] = rapid.Float32Range(-2, 2).Draw(t, "offset")
-				} else {
-					o.Data[j] = scores.Draw(t, "score")
-				}
+		if m.Output.Tensors[models.RolePrototypes] != "" { // boxes and scores are written over it
+			for k := range outs[i].Data {
+				outs[i].Data[k] = float32(math.Sin(float64(k) + phase))
 			}
-		case o.Name == "s":
-			for j := range o.Data {
-				o.Data[j] = scores.Draw(t, "score")
+		}
+	}
+	for sample := range 2 {
+		for row := range l.rows {
+			x, y := 64*rapid.Float64Range(-0.5, 1.2).Draw(t, "x"), 32*rapid.Float64Range(-0.5, 1.2).Draw(t, "y")
+			b := box(x, y, x+64*rapid.Float64Range(0.01, 0.8).Draw(t, "w"), y+32*rapid.Float64Range(0.01, 0.8).Draw(t, "h"))
+			first := rapid.IntRange(0, 1).Draw(t, "class")
+			for _, class := range []int{first, 1 - first} {
+				l.put(outs, sample, row, class, fraction.Draw(t, "score"), b)
 			}
-		default:
-			drawBoxes(t, m, o)
 		}
 	}
 	return outs
-}
-
-// drawBoxes fills an output with boxes that have an area, some of them outside the input.
-func drawBoxes(t *rapid.T, m models.Manifest, o *Output) {
-	unit, cells := float32(64), len(o.Data)/8
-	if m.Output.Decoder == models.DecoderSSD {
-		unit = 1
-	}
-	for sample := range 2 {
-		for c := range cells {
-			at := func(k int) *float32 { // value k of the box of cell c
-				if m.Output.Decoder == models.DecoderSSD {
-					return &o.Data[(sample*cells+c)*4+k]
-				}
-				return &o.Data[(sample*4+k)*cells+c]
-			}
-			for k := range 2 {
-				*at(k) = unit * rapid.Float32Range(-0.5, 1.2).Draw(t, "corner")
-				*at(k + 2) = *at(k) + unit*rapid.Float32Range(0.01, 0.8).Draw(t, "side")
-			}
-		}
-	}
 }
 
 func placement(t *rapid.T) inspection.Placement {
@@ -72,18 +140,18 @@ func placement(t *rapid.T) inspection.Placement {
 }
 
 func TestEveryCandidateLiesInTheFrame(t *testing.T) {
-	for _, layout := range layouts {
-		m := manifest(t, layout, "{iou: 0.5}", "a", "b")
+	for name, l := range layouts {
+		m := manifest(t, l.output, "{iou: 0.5}", "a", "b")
 		d := decoder(t, m)
 		some := false
 		rapid.Check(t, func(t *rapid.T) {
 			p := placement(t)
-			got, err := d.Decode(seen(t, m), 1, p)
+			got, err := d.Decode(seen(t, m, l), 1, p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			last := 1.0
-			for _, c := range got {
+			for i, c := range got {
 				some = true
 				b := c.Box
 				if b.X1 < 0 || b.Y1 < 0 || b.X2 > float64(p.Width) || b.Y2 > float64(p.Height) || b.W() <= 0 || b.H() <= 0 {
@@ -93,21 +161,41 @@ func TestEveryCandidateLiesInTheFrame(t *testing.T) {
 					t.Fatalf("got %+v after score %v, floor %v", c, last, m.Output.ScoreFloor)
 				}
 				last = c.Score
+				if (c.Mask != nil) != (m.Output.Tensors[models.RolePrototypes] != "") {
+					t.Fatalf("got mask %v", c.Mask)
+				}
+				if c.Mask != nil && i == 0 {
+					inBox(t, c, p)
+				}
 			}
 		})
 		if !some {
-			t.Errorf("%s: no drawn output gave a candidate: the test looked at nothing", m.Output.Decoder)
+			t.Errorf("%s: no drawn output gave a candidate: the test looked at nothing", name)
+		}
+	}
+}
+
+// inBox checks that every pixel of a candidate's mask lies in its box.
+func inBox(t *rapid.T, c inspection.Candidate, p inspection.Placement) {
+	bits, err := c.Mask.Decode()
+	if err != nil || c.Mask.Width != p.Width || c.Mask.Height != p.Height {
+		t.Fatalf("got a mask of %dx%d, %v, in a frame of %dx%d", c.Mask.Width, c.Mask.Height, err, p.Width, p.Height)
+	}
+	for i, bit := range bits {
+		x, y := float64(i%p.Width)+0.5, float64(i/p.Width)+0.5
+		if bit && (x < c.Box.X1 || x > c.Box.X2 || y < c.Box.Y1 || y > c.Box.Y2) {
+			t.Fatalf("pixel %v, %v of the mask lies outside the box %+v", x, y, c.Box)
 		}
 	}
 }
 
 // TestWhatIsNotFiniteIsNeverACandidate puts one such value anywhere into the sample. The other sample must not care.
 func TestWhatIsNotFiniteIsNeverACandidate(t *testing.T) {
-	for _, layout := range layouts {
-		m := manifest(t, layout, "{}", "a", "b")
+	for _, l := range layouts {
+		m := manifest(t, l.output, "{}", "a", "b")
 		d := decoder(t, m)
 		rapid.Check(t, func(t *rapid.T) {
-			outs := seen(t, m)
+			outs := seen(t, m, l)
 			o := &outs[rapid.IntRange(0, len(outs)-1).Draw(t, "output")]
 			half := len(o.Data) / 2
 			o.Data[half+rapid.IntRange(0, half-1).Draw(t, "value")] = float32(rapid.SampledFrom([]float64{math.NaN(), math.Inf(1), math.Inf(-1)}).Draw(t, "what"))
@@ -121,31 +209,31 @@ func TestWhatIsNotFiniteIsNeverACandidate(t *testing.T) {
 	}
 }
 
-// TestLetterboxIsUndone lays a box of the frame into the input and wants it back.
+// TestLetterboxIsUndone lays a box of the frame into the input and wants it back, from any row of the outputs.
 func TestLetterboxIsUndone(t *testing.T) {
-	m := manifest(t, "{decoder: ssd, tensors: {scores: s, boxes: b}, box_unit: pixel}", "{}", "a")
-	d := decoder(t, m)
-	rapid.Check(t, func(t *rapid.T) {
-		w, h := rapid.IntRange(8, 4000).Draw(t, "width"), rapid.IntRange(8, 4000).Draw(t, "height")
-		r := min(64/float64(w), 32/float64(h))
-		p := inspection.Placement{ScaleX: r, ScaleY: r, OffsetX: (64 - r*float64(w)) / 2, OffsetY: (32 - r*float64(h)) / 2, Width: w, Height: h}
-		part := rapid.Float64Range(0, 1)
-		x1, y1 := 0.9*part.Draw(t, "x")*float64(w), 0.9*part.Draw(t, "y")*float64(h)
-		want := box(x1, y1, x1+0.1*float64(w), y1+0.1*float64(h))
-		outs := blank(m, 1, 1)
-		output(outs, "s").Data[0] = 0.5
-		for i, v := range []float64{want.X1*r + p.OffsetX, want.Y1*r + p.OffsetY, want.X2*r + p.OffsetX, want.Y2*r + p.OffsetY} {
-			output(outs, "b").Data[i] = float32(v)
-		}
-		got, err := d.Decode(outs, 0, p)
-		if err != nil || len(got) != 1 {
-			t.Fatalf("got %v, %v, want one candidate", got, err)
-		}
-		// The tensor holds 24 bits of at most 64 px; the frame is 1/r times as large.
-		if tolerance := 64 / r * 0x1p-23; !sameBox(got[0].Box, want, tolerance) {
-			t.Fatalf("got %+v, want %+v to within %g", got[0].Box, want, tolerance)
-		}
-	})
+	for name, l := range layouts {
+		m := manifest(t, l.output, "{}", "a", "b")
+		d := decoder(t, m)
+		rapid.Check(t, func(t *rapid.T) {
+			w, h := rapid.IntRange(8, 4000).Draw(t, "width"), rapid.IntRange(8, 4000).Draw(t, "height")
+			r := min(64/float64(w), 32/float64(h))
+			p := inspection.Placement{ScaleX: r, ScaleY: r, OffsetX: (64 - r*float64(w)) / 2, OffsetY: (32 - r*float64(h)) / 2, Width: w, Height: h}
+			fraction := rapid.Float64Range(0, 1)
+			x1, y1 := 0.9*fraction.Draw(t, "x")*float64(w), 0.9*fraction.Draw(t, "y")*float64(h)
+			want := box(x1, y1, x1+0.1*float64(w), y1+0.1*float64(h))
+			outs := blank(m, 2, int64(l.rows))
+			row := rapid.IntRange(0, l.rows-1).Draw(t, "row")
+			l.put(outs, 1, row, 1, 0.5, box(want.X1*r+p.OffsetX, want.Y1*r+p.OffsetY, want.X2*r+p.OffsetX, want.Y2*r+p.OffsetY))
+			got, err := d.Decode(outs, 1, p)
+			if err != nil || len(got) != 1 || got[0].Class != "b" || !near(got[0].Score, 0.5, 1e-6) {
+				t.Fatalf("%s: got %v, %v, want one candidate of class b and score 0.5", name, got, err)
+			}
+			// The tensor holds 24 bits of at most 64 px; the frame is 1/r times as large.
+			if tolerance := l.ulps * 64 / r * 0x1p-23; !sameBox(got[0].Box, want, tolerance) {
+				t.Fatalf("%s: got %+v, want %+v to within %g", name, got[0].Box, want, tolerance)
+			}
+		})
+	}
 }
 
 // TestBorderCannotSuppress: a stronger sighting in a letterbox's border lies outside the frame and must take nothing with it.
@@ -191,8 +279,8 @@ func TestSuppressIsTheDefinition(t *testing.T) {
 		agnostic := rapid.Bool().Draw(t, "agnostic")
 		fs := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) found {
 			x, y := rapid.Float64Range(0, 50).Draw(t, "x"), rapid.Float64Range(0, 50).Draw(t, "y")
-			return found{rapid.IntRange(0, 2).Draw(t, "class"), rapid.Float64Range(0, 1).Draw(t, "score"),
-				box(x, y, x+rapid.Float64Range(1, 40).Draw(t, "w"), y+rapid.Float64Range(1, 40).Draw(t, "h"))}
+			return found{class: rapid.IntRange(0, 2).Draw(t, "class"), score: rapid.Float64Range(0, 1).Draw(t, "score"),
+				box: box(x, y, x+rapid.Float64Range(1, 40).Draw(t, "w"), y+rapid.Float64Range(1, 40).Draw(t, "h"))}
 		}), 0, 40).Draw(t, "found")
 		slices.SortStableFunc(fs, func(a, b found) int { return cmp.Compare(b.score, a.score) })
 		want := plainSuppress(fs, limit, agnostic)

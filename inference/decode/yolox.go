@@ -46,21 +46,12 @@ func (d *yolox) Decode(outs []Output, sample int, p inspection.Placement) (Answe
 	width := 5 + len(d.labels)
 	for a, c := range d.cells {
 		row := out.data[a*width : (a+1)*width]
-		object, ok := score(row[4])
-		if !ok {
-			return Answer{}, out.badScore(a*width + 4)
+		var box inspection.Box
+		if float64(row[4]) >= d.floor { // else no class reaches it either, and the exponentials are saved
+			box = c.box(row)
 		}
-		for class, v := range row[5:] {
-			s, ok := score(v)
-			if !ok {
-				return Answer{}, out.badScore(a*width + 5 + class)
-			}
-			if s *= object; s < d.floor {
-				continue
-			}
-			if err := l.add(class, s, c.box(row)); err != nil {
-				return Answer{}, err
-			}
+		if err := l.addObject(out, a, a*width, row, box); err != nil {
+			return Answer{}, err
 		}
 	}
 	return Answer{Candidates: l.candidates()}, nil

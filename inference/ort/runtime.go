@@ -128,26 +128,7 @@ func (r *Runtime) open(ctx context.Context, m *models.Model, o inference.Opening
 	if err := m.Manifest.Check(info); err != nil {
 		return nil, err
 	}
-	return r.openOnFirst(ctx, m, loadedGraph{graph, info}, o)
-}
-
-// loadedGraph is a graph and what the runtime says of it.
-type loadedGraph struct {
-	bytes []byte
-	info  models.GraphInfo
-}
-
-// varies returns the outputs that declare an open axis besides the batch's.
-func (g loadedGraph) varies() map[string]bool {
-	out := map[string]bool{}
-	for _, t := range g.info.Outputs {
-		for i, n := range t.Shape {
-			if i > 0 && n <= 0 {
-				out[t.Name] = true
-			}
-		}
-	}
-	return out
+	return r.openOnFirst(ctx, m, castOutputs(graph, info, m.Manifest), o)
 }
 
 // inspect asks the runtime what the graph says of its inputs and outputs.
@@ -186,6 +167,8 @@ func typeName(t onnx.InputOutputInfo) string {
 		return "float16"
 	case onnx.TensorElementDataTypeDouble:
 		return "float64"
+	case onnx.TensorElementDataTypeBool:
+		return "bool"
 	}
 	return t.DataType.String()
 }
@@ -196,7 +179,10 @@ func (r *Runtime) openOnFirst(ctx context.Context, m *models.Model, graph loaded
 	for _, p := range providers(m.Manifest.Providers) {
 		s, err := newSession(ctx, m, graph, p, o)
 		if err == nil {
-			s.fallbacks = fallbacks
+			for _, reason := range s.fallbacks {
+				r.log.Warn("model takes no batches", "model", m.Ref.Name, "version", m.Ref.Version, "reason", reason)
+			}
+			s.fallbacks = append(fallbacks, s.fallbacks...)
 			for _, gone := range fallbacks {
 				r.log.Warn("execution provider cannot be used here", "model", m.Ref.Name, "version", m.Ref.Version, "reason", gone, "instead", s.device)
 			}

@@ -20,11 +20,14 @@ type Session struct {
 	inner     *onnx.DynamicAdvancedSession
 	wide      *onnx.DynamicAdvancedSession // the same graph with several threads for each run; nil: none
 	manifest  models.Manifest
-	outputs   []string // the graph's names, in the order of Run's answer
+	sizes     []int          // batches that are prepared
+	ranks     map[string]int // axes of the graph's inputs
+	outputs   []string       // the manifest's names, in the order of Run's answer
 	device    string
 	fallbacks []string
-	varies    map[string]bool // outputs with more open axes than the batch's
-	keep      int             // tensors kept for each batch size
+	declared  map[string][]int64 // shapes of the graph's outputs
+	varies    map[string]bool    // outputs with more open axes than the batch's
+	keep      int                // tensors kept for each batch size
 	onClose   func()
 
 	mu     sync.Mutex
@@ -39,11 +42,10 @@ var _ inference.Session = (*Session)(nil)
 // newSession loads graph with one execution provider and warms every batch size.
 func newSession(ctx context.Context, m *models.Model, graph loadedGraph, p models.Provider, o inference.Opening) (*Session, error) {
 	s := &Session{
-		manifest: m.Manifest, device: device(p), keep: o.Leases, varies: graph.varies(),
+		manifest: m.Manifest, sizes: m.Manifest.BatchSizes, ranks: graph.ranks(), device: device(p), keep: o.Leases, declared: graph.declared(), varies: graph.varies(m.Manifest),
 		shapes: map[int][]onnx.Shape{}, free: map[int][]*tensors{},
+		outputs: slices.Sorted(maps.Values(m.Manifest.Output.Tensors)),
 	}
-	// Two roles may name one output; the graph is asked for it once.
-	s.outputs = slices.Compact(slices.Sorted(maps.Values(m.Manifest.Output.Tensors)))
 	var err error
 	if s.inner, err = s.load(graph, p, 1); err != nil {
 		return nil, err
@@ -53,7 +55,10 @@ func newSession(ctx context.Context, m *models.Model, graph loadedGraph, p model
 			return nil, errors.Join(err, s.Close())
 		}
 	}
-	for _, size := range m.Manifest.BatchSizes {
+	if err := s.tryBatch(ctx, graph.info, o); err != nil {
+		return nil, errors.Join(fmt.Errorf("try a batch of 2: %w", err), s.Close())
+	}
+	for _, size := range s.sizes {
 		if err := errors.Join(ctx.Err(), s.warm(ctx, size, o)); err != nil {
 			return nil, errors.Join(fmt.Errorf("warm up batch of %d: %w", size, err), s.Close())
 		}
@@ -69,11 +74,18 @@ func (s *Session) load(graph loadedGraph, p models.Provider, threads int) (*onnx
 		return nil, err
 	}
 	defer func() { _ = options.Destroy() }()
-	inputs := make([]string, len(s.manifest.Inputs))
-	for i, in := range s.manifest.Inputs {
-		inputs[i] = in.Name
+	var inputs []string
+	for _, in := range s.manifest.Inputs {
+		inputs = append(inputs, in.Name)
 	}
-	return onnx.NewDynamicAdvancedSessionWithONNXData(graph.bytes, inputs, s.outputs, options)
+	for _, k := range s.manifest.Constants {
+		inputs = append(inputs, k.Name)
+	}
+	var outputs []string
+	for _, name := range s.outputs {
+		outputs = append(outputs, graph.asFloats(name))
+	}
+	return onnx.NewDynamicAdvancedSessionWithONNXData(graph.bytes, inputs, outputs, options)
 }
 
 // warm runs a batch size once, which lets the runtime lay out its memory for it and shows the outputs' real shapes: what a
@@ -83,18 +95,22 @@ func (s *Session) warm(ctx context.Context, size int, o inference.Opening) error
 	if err != nil {
 		return err
 	}
-	inTurn := o.Warm
-	if inTurn == nil {
-		inTurn = func(_ context.Context, _ int, run func() error) error { return run() }
-	}
-	err = inTurn(ctx, 1, func() error { _, err := first.Run(); return err })
-	shapes := first.fixedShapes()
-	if err == nil && s.wide != nil && size == s.manifest.BatchSizes[0] { // all threads are for one sample; see WideBatch
-		err = inTurn(ctx, o.Wide, func() error { _, err := wideTensors{first}.RunWide(); return err })
-	}
-	first.destroy()
+	defer first.destroy()
+	inTurn := turns(o)
+	outs, err := first.runInTurn(ctx, inTurn)
 	if err != nil {
 		return err
+	}
+	if size > 1 {
+		if fault := s.fault(outs, size); fault != "" {
+			return fmt.Errorf("%w: %s: take %d out of batch_sizes", inspection.ErrInvalid, fault, size)
+		}
+	}
+	shapes := first.fixedShapes()
+	if s.wide != nil && size == s.sizes[0] { // all threads are for one sample; see WideBatch
+		if err := inTurn(ctx, o.Wide, func() error { _, err := wideTensors{first}.RunWide(); return err }); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +126,7 @@ func (s *Session) warm(ctx context.Context, size int, o inference.Opening) error
 }
 
 // BatchSizes implements inference.Session.
-func (s *Session) BatchSizes() []int { return s.manifest.BatchSizes }
+func (s *Session) BatchSizes() []int { return s.sizes }
 
 // Device implements inference.Session.
 func (s *Session) Device() string { return s.device }
@@ -145,7 +161,7 @@ func (s *Session) take(size int) (*tensors, []onnx.Shape, error) {
 	}
 	shapes, ok := s.shapes[size]
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: batch size %d: the model is warmed for %v", inspection.ErrInvalid, size, s.manifest.BatchSizes)
+		return nil, nil, fmt.Errorf("%w: batch size %d: the model is warmed for %v", inspection.ErrInvalid, size, s.sizes)
 	}
 	s.leased++
 	n := len(s.free[size])

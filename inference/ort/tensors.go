@@ -49,6 +49,12 @@ func newTensors(s *Session, size int, shapes []onnx.Shape) (*tensors, error) {
 			return nil, err
 		}
 	}
+	for _, k := range s.manifest.Constants {
+		if err := t.addConstant(k); err != nil {
+			t.destroy()
+			return nil, err
+		}
+	}
 	for i, shape := range shapes {
 		if shape == nil {
 			continue
@@ -70,6 +76,9 @@ func (t *tensors) addInput(in models.Input) error {
 	shape := onnx.NewShape(n, c, h, w)
 	if in.Layout == models.NHWC {
 		shape = onnx.NewShape(n, h, w, c)
+	}
+	if t.session.ranks[in.Name] == 3 { // one picture, and no batch
+		shape = shape[1:]
 	}
 	bytes := int(shape.FlattenedSize())
 	if in.Type != models.Uint8 {
@@ -142,17 +151,30 @@ func (t *tensors) run(network *onnx.DynamicAdvancedSession) ([]decode.Output, er
 	return t.outputs, nil
 }
 
-// fixedShapes returns, after a run, the outputs' shapes, nil for those that may vary from run to run: only the batch axis
-// may be open in what the graph declares, and that it kept to its word is what the run has shown.
+// fixedShapes returns, after a run, the outputs' shapes, nil for those that may vary from run to run, where more than the batch
+// axis is open in what the graph declares, and for those that declare another shape: the runtime then refuses memory of ours.
 func (t *tensors) fixedShapes() []onnx.Shape {
 	shapes := make([]onnx.Shape, len(t.outputs))
 	for i, o := range t.outputs {
-		if t.session.varies[o.Name] || onnx.Shape(o.Shape).FlattenedSize() <= 0 {
+		if t.session.varies[o.Name] || !allows(t.session.declared[o.Name], o.Shape) || onnx.Shape(o.Shape).FlattenedSize() <= 0 {
 			continue
 		}
 		shapes[i] = o.Shape
 	}
 	return shapes
+}
+
+// allows reports whether a declared shape has a place for one that was seen.
+func allows(declared, seen []int64) bool {
+	if len(declared) != len(seen) {
+		return false
+	}
+	for i, n := range declared {
+		if n > 0 && n != seen[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *tensors) dropOwned() {

@@ -5,7 +5,7 @@ Everything here is written from the models' own documents with numpy alone: it r
 code with the Go side. To make the files again, from this folder:
 
     python3 -m venv /tmp/reference
-    /tmp/reference/bin/pip install numpy==2.4.6 pillow==13.0.0 onnxruntime==1.24.3
+    /tmp/reference/bin/pip install numpy==2.4.6 pillow==13.0.0 onnxruntime==1.24.3 pycocotools==2.0.11
     /tmp/reference/bin/python reference.py run --data ../../../../shared/data    # pcb-pair.json, yolox-nano.json, ultraface.json
     /tmp/reference/bin/python reference.py tensors                                # ../../decode/testdata/reference_decode.json
 
@@ -80,17 +80,19 @@ def iou(one, many):
     return shared / (size(one) + size(many) - shared)
 
 
-def finish(classes, scores, boxes, labels, limit, to_frame, width, height, agnostic=False):
-    """Suppression, back to the frame, clipped; a list of candidates by falling score."""
+def finish(classes, scores, boxes, labels, limit, to_frame, width, height, agnostic=False, mask=None):
+    """Suppression, back to the frame, clipped; a list of candidates by falling score. mask(i, box) makes that of detection i."""
     boxes = to_frame(np.asarray(boxes, dtype=np.float64).reshape(-1, 4))
     clipped = boxes.clip(0, [width, height, width, height])
     inside = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
-    classes, scores, boxes, clipped = (a[inside] for a in (np.asarray(classes), np.asarray(scores), boxes, clipped))
+    classes, scores, boxes, clipped, place = (a[inside] for a in (np.asarray(classes), np.asarray(scores), boxes, clipped, np.arange(len(boxes))))
     alive = np.lexsort((classes, -scores))  # by falling score; equal ones by class, then by place
     out = []
     while len(alive):
         best, rest = alive[0], alive[1:]
         out.append({"class": labels[classes[best]], "score": round(float(scores[best]), 6), "box": [round(float(v), 4) for v in clipped[best]]})
+        if mask is not None:
+            out[-1]["mask"] = mask(place[best], clipped[best])
         if limit > 0:
             hit = iou(boxes[best], boxes[rest]) > limit
             if not agnostic:
@@ -141,6 +143,89 @@ def ssd(scores, boxes, width, height, floor, order="xyxy", unit="normalized", ba
         scores = np.delete(scores, background, axis=1)
     a, c = np.nonzero(scores >= floor)
     return c, scores[a, c].astype(np.float64), boxes[a]
+
+
+def cxcywh(b):
+    """[...,4] about the centre, to corners."""
+    b = np.asarray(b, dtype=np.float64)
+    return np.concatenate([b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2], axis=-1)
+
+
+def many(scores, boxes, floor, *more):
+    """scores [A,C], boxes [A,4]: a detection for each class of a row at or above the floor. more are taken along by row."""
+    a, c = np.nonzero(scores >= floor)
+    return (c, scores[a, c].astype(np.float64), boxes[a], *(m[a] for m in more))
+
+
+def yolov5(out, classes, floor):
+    """out [A,5+C+M]."""
+    out = out.astype(np.float64)
+    return many(out[:, 4:5] * out[:, 5 : 5 + classes], cxcywh(out[:, :4]), floor, out[:, 5 + classes :])
+
+
+def yolov8(out, classes, floor):
+    """out [4+C+M,A]."""
+    rows = out.astype(np.float64).T
+    return many(rows[:, 4 : 4 + classes], cxcywh(rows[:, :4]), floor, rows[:, 4 + classes :])
+
+
+def end2end(out, floor):
+    """out [K,6+M]."""
+    out = out.astype(np.float64)
+    out = out[out[:, 4] >= floor]
+    return out[:, 5].astype(int), out[:, 4], out[:, :4], out[:, 6:]
+
+
+def rtdetr(out, width, height, floor):
+    """out [K,4+C]."""
+    out = out.astype(np.float64)
+    return many(out[:, 4:], cxcywh(out[:, :4]) * [width, height, width, height], floor)
+
+
+def rfdetr(logits, boxes, width, height, floor, activation, background):
+    """logits [K,C], boxes [K,4]."""
+    z = logits.astype(np.float64)
+    if activation == "sigmoid":
+        scores = 1 / (1 + np.exp(-z))
+    elif activation == "softmax":
+        scores = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    else:
+        scores = z
+    if background is not None:
+        scores = np.delete(scores, background, axis=1)
+    return many(scores, cxcywh(boxes) * [width, height, width, height], floor)
+
+
+def detections(scores, boxes, labels, floor, first=0, count=None):
+    """scores [K], boxes [K,4] in px of the input, labels [K]."""
+    keep = np.arange(len(scores)) < (len(scores) if count is None else count)
+    keep &= scores >= floor
+    return labels[keep].astype(int) - first, scores[keep].astype(np.float64), boxes[keep].astype(np.float64)
+
+
+# Masks.
+
+def between(n_frame, scale, offset, n_input, n):
+    """[n_frame,n]: how much each of n values counts for each pixel of the frame, bilinear, pixel centres aligned."""
+    at = (((np.arange(n_frame) + 0.5) * scale + offset) * n / n_input - 0.5).clip(0, n - 1)
+    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(n)[None]))
+
+
+def masks(coefficients, prototypes, place, W, H):
+    """A function for finish that makes COCO's run lengths of mask i: the whole frame, then cut to the box."""
+    from pycocotools import mask as coco
+
+    down = between(place["height"], place["scale_y"], place["offset_y"], H, prototypes.shape[1])
+    across = between(place["width"], place["scale_x"], place["offset_x"], W, prototypes.shape[2])
+    y, x = np.mgrid[0 : place["height"], 0 : place["width"]] + 0.5
+
+    def mask(i, box):
+        small = np.einsum("m,mhw->hw", coefficients[i], prototypes.astype(np.float64))
+        whole = 1 / (1 + np.exp(-(down @ small @ across.T))) >= 0.5
+        whole &= (x >= box[0]) & (x < box[2]) & (y >= box[1]) & (y < box[3])
+        return coco.encode(np.asfortranarray(whole.astype(np.uint8)))["counts"].decode()
+
+    return mask
 
 
 # The models.
@@ -264,14 +349,14 @@ def tensors():
     back = affine(place["scale_x"], place["scale_y"], place["offset_x"], place["offset_y"])
     labels, limit, cases = ["a", "b", "c"], 0.4, []
 
-    def case(name, yaml, outs, decoded, nms=limit, agnostic=False):
+    def case(name, yaml, outs, decoded, nms=limit, agnostic=False, sample=1, mask=None):
         cases.append({
             "name": name,
             "manifest": yaml,
             "placement": place,
-            "sample": 1,
+            "sample": sample,
             "outputs": [{"name": n, "shape": list(a.shape), "data": [round(float(v), 4) for v in a.ravel()]} for n, a in outs],
-            "candidates": finish(*decoded, labels, nms, back, place["width"], place["height"], agnostic),
+            "candidates": finish(*decoded, labels, nms, back, place["width"], place["height"], agnostic, mask),
         })
 
     scores = f32(np.where(rng.random((2, 3, 8, 16)) < 0.1, rng.random((2, 3, 8, 16)), 0))
@@ -300,9 +385,83 @@ def tensors():
         out += "}" if background is None else f", background: {background}}}"
         case(f"ssd, {order} {unit}, background {background}", manifest(out, labels), [("s", scores), ("b", boxes)],
              ssd(scores[1], boxes[1], W, H, floor, order, unit, background))
+
+    tensors_of_exports(case, rng, f32, labels, floor, W, H, place)
     write(HERE / "../../decode/testdata/reference_decode.json", {"cases": cases})
     for c in cases:
         print(c["name"], len(c["candidates"]))
+
+
+def tensors_of_exports(case, rng, f32, labels, floor, W, H, place):
+    """The layouts of the usual exports."""
+    yaml = lambda text, nms="{iou: 0.4}": manifest("{" + text + f", score_floor: {floor}}}", labels, nms=nms)
+    few = lambda *shape: np.where(rng.random(shape) < 0.4, rng.random(shape), 0)
+
+    def centred(*shape):
+        return np.concatenate([rng.uniform(-0.1, 1.1, (*shape, 2)), rng.uniform(0.1, 0.6, (*shape, 2))], axis=-1)
+
+    def cornered(*shape):
+        return cxcywh(centred(*shape))
+
+    px = [W, H, W, H]
+    n, m = 30, 4
+    protos = f32(rng.normal(0, 1, (2, m, 8, 16)))
+    coefs = rng.normal(0, 1, (2, n, m))
+
+    rows = np.concatenate([centred(2, n) * px, rng.random((2, n, 1)) ** 0.3, few(2, n, 3)], axis=2)
+    out = f32(rows)
+    case("yolov5", yaml("decoder: yolov5, tensors: {output: o}"), [("o", out)], yolov5(out[1], 3, floor)[:3])
+    out = f32(np.concatenate([rows, coefs], axis=2))
+    *found, own = yolov5(out[1], 3, floor)
+    case("yolov5 with masks", yaml("decoder: yolov5, tensors: {output: o, prototypes: p}"), [("p", protos), ("o", out)], found, mask=masks(own, protos[1], place, W, H))
+
+    rows = np.concatenate([centred(2, n) * px, few(2, n, 3)], axis=2)
+    out = f32(rows).transpose(0, 2, 1)
+    case("yolov8", yaml("decoder: yolov8, tensors: {output: o}"), [("o", out)], yolov8(out[1], 3, floor)[:3])
+    case("yolov8, the best class of a place", yaml("decoder: yolov8, tensors: {output: o}", "{iou: 0.4, class_agnostic: true}"), [("o", out)], yolov8(out[1], 3, floor)[:3], agnostic=True)
+    out = f32(np.concatenate([rows, coefs], axis=2)).transpose(0, 2, 1)
+    *found, own = yolov8(out[1], 3, floor)
+    case("yolov8 with masks", yaml("decoder: yolov8, tensors: {output: o, prototypes: p}"), [("o", out), ("p", protos)], found, mask=masks(own, protos[1], place, W, H))
+
+    rows = np.concatenate([cornered(2, n) * px, few(2, n, 1), rng.integers(0, 3, (2, n, 1))], axis=2)
+    rows[:, -8:] = 0  # padding
+    out = f32(rows)
+    case("yolo-end2end", yaml("decoder: yolo-end2end, tensors: {output: o}", "{}"), [("o", out)], end2end(out[1], floor)[:3], nms=0)
+    out = f32(np.concatenate([rows, coefs], axis=2))
+    *found, own = end2end(out[1], floor)
+    case("yolo-end2end with masks", yaml("decoder: yolo-end2end, tensors: {output: o, prototypes: p}", "{}"), [("o", out), ("p", protos)], found, nms=0, mask=masks(own, protos[1], place, W, H))
+    out = np.zeros((2, 0, 6), dtype=np.float32)
+    case("yolo-end2end, nothing found", yaml("decoder: yolo-end2end, tensors: {output: o}", "{}"), [("o", out)], end2end(out[1], floor)[:3], nms=0)
+
+    out = f32(np.concatenate([centred(2, n), few(2, n, 3)], axis=2))
+    case("rtdetr", yaml("decoder: rtdetr, tensors: {output: o}", "{}"), [("o", out)], rtdetr(out[1], W, H, floor), nms=0)
+
+    boxes = f32(centred(2, n))
+    for activation, background in [("sigmoid", None), ("sigmoid", 3), ("softmax", 0), ("softmax", 3), ("none", None)]:
+        c = 3 if background is None else 4
+        logits = f32(few(2, n, c) if activation == "none" else rng.normal(-1, 2, (2, n, c)))
+        text = f"decoder: rfdetr, tensors: {{scores: s, boxes: b}}, activation: {activation}" + ("" if background is None else f", background: {background}")
+        case(f"rfdetr, {activation}, background {background}", yaml(text, "{}"), [("b", boxes), ("s", logits)], rfdetr(logits[1], boxes[1], W, H, floor, activation, background), nms=0)
+
+    scores, numbers = f32(few(2, n)), f32(rng.integers(0, 3, (2, n)))
+    boxes = f32(cornered(2, n) * px)
+    roles = "decoder: detections, tensors: {scores: s, boxes: b, labels: l"
+    case("detections of RT-DETR", yaml(roles + "}, box_unit: pixel", "{}"), [("l", numbers), ("b", boxes), ("s", scores)], detections(scores[1], boxes[1], numbers[1], floor), nms=0)
+    tf = f32((boxes / px)[..., [1, 0, 3, 2]])
+    count = f32(np.array([3, 17]))
+    back = tf[1].astype(np.float64)[:, [1, 0, 3, 2]] * px
+    case("detections of TensorFlow", yaml(roles + ", count: n}, box_format: yxyx, label_offset: 1", "{}"),
+         [("b", tf), ("l", numbers + 1), ("s", scores), ("n", count)], detections(scores[1], back, numbers[1] + 1, floor, 1, 17), nms=0)
+    single = [("b", boxes[1]), ("l", numbers[1] + 1), ("s", scores[1])]
+    case("detections of torchvision", yaml(roles + "}, box_unit: pixel, label_offset: 1"), single, detections(scores[1], boxes[1], numbers[1], floor), sample=0)
+    nothing = [(name, a[:0]) for name, a in single]
+    case("detections of torchvision, nothing found", yaml(roles + "}, box_unit: pixel, label_offset: 1"), nothing, detections(scores[1][:0], boxes[1][:0], numbers[1][:0], floor), sample=0)
+
+    dets = f32(np.concatenate([boxes, scores[..., None]], axis=2))
+    dets[:, -5:] = 0  # padding
+    own = numbers.copy()
+    own[:, -5:] = -1
+    case("mmdeploy", yaml("decoder: mmdeploy, tensors: {dets: d, labels: l}", "{}"), [("d", dets), ("l", own)], detections(dets[1, :, 4], dets[1, :, :4], own[1], floor), nms=0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,251 @@
+package ort
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"unsafe"
+
+	"github.com/assay-vision/assay/inference"
+	"github.com/assay-vision/assay/inference/decode"
+	"github.com/assay-vision/assay/inspection"
+	"github.com/assay-vision/assay/models"
+)
+
+// export is a model with a graph of testdata, for pictures of width x height, and with these further lines of its manifest.
+func export(t testing.TB, graph, input string, width, height int, lines ...string) *models.Model {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + graph + ".onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("task: detect\ninputs: [{name: %s, layout: NCHW, width: %d, height: %d, color: gray, resize: stretch}]\nlabels: [a, b]\n%s\n", input, width, height, strings.Join(lines, "\n"))
+	repo, err := models.Open(models.Root{Name: "test", FS: fstest.MapFS{"export/1/model.onnx": {Data: b}, "export/1/model.yaml": {Data: []byte(text)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := repo.Get("export", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// run runs a batch whose samples hold these values.
+func run(t *testing.T, b inference.Batch, samples ...[]float32) []decode.Output {
+	t.Helper()
+	slab := b.Inputs()[0]
+	values := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(slab))), len(slab)/4)
+	copy(values, slices.Concat(samples...))
+	outs, err := b.Run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outs
+}
+
+const foundOutput = "output: {decoder: detections, tensors: {scores: scores, boxes: boxes, labels: labels}, box_unit: pixel, label_offset: 1}"
+
+// TestRowsThatVary: one session, whose graph finds another number of things in each picture: 16 when it is warmed, none in some. It has no batch
+// axis at all, so what batch_sizes asks for beyond 1 cannot be had.
+func TestRowsThatVary(t *testing.T) {
+	m := export(t, "found", "image", 4, 4, foundOutput, "batch_sizes: [1, 2]")
+	d, err := decode.New(m.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, newRuntime(t, Config{}), m)
+	b := lease(t, s, 1)
+	defer b.Release()
+	for _, dark := range [][]int{{5}, {}, {0, 1, 15}, {2}, {}} {
+		picture := slices.Repeat([]float32{1}, 16)
+		for i, at := range dark {
+			picture[at] = float32(i) / 8
+		}
+		got, err := d.Decode(run(t, b, picture), 0, inspection.Placement{ScaleX: 1, ScaleY: 1, Width: 4, Height: 4})
+		if err != nil || len(got.Candidates) != len(dark) {
+			t.Fatalf("%v: got %v, %v", dark, got.Candidates, err)
+		}
+		for i, at := range dark {
+			x, y := float64(at%4), float64(at/4)
+			want := inspection.Candidate{Class: []string{"a", "b"}[at%2], Score: 1 - float64(picture[at]), Box: inspection.Box{X1: x, Y1: y, X2: x + 1, Y2: y + 1}}
+			if got.Candidates[i] != want {
+				t.Errorf("%v: got %+v, want %+v", dark, got.Candidates[i], want)
+			}
+		}
+	}
+}
+
+// TestOutputsOfEveryType: each becomes float32, whole numbers exact below 2^24.
+func TestOutputsOfEveryType(t *testing.T) {
+	for graph, samples := range map[string][][]float32{
+		"types":       {{0.333251953125, 1<<24 - 1, 7, -2}, {0.5, -3, 1 << 20, 65536}}, // 0.333251953125 has half precision
+		"small-types": {{0.3, 255, 1, -2}, {0.5, 0, 0, 0.25}},
+	} {
+		m := export(t, graph, "x", 2, 2, "output: {decoder: detections, tensors: {scores: scores, boxes: boxes, labels: labels, count: count}}", "batch_sizes: [1, 2]")
+		s := open(t, newRuntime(t, Config{}), m)
+		if len(s.Fallbacks()) > 0 {
+			t.Errorf("%s: got fallbacks %q, want none", graph, s.Fallbacks())
+		}
+		for size := 1; size <= 2; size++ {
+			b := lease(t, s, size)
+			for range 2 { // in memory of its own, again
+				for _, o := range run(t, b, samples[:size]...) {
+					for at, v := range samples[:size] {
+						want := map[string][]float32{"scores": v[:1], "boxes": v, "labels": v[1:2], "count": v[2:3]}[o.Name]
+						if want == nil || o.Shape[0] != int64(size) || !slices.Equal(part(o, at), want) {
+							t.Errorf("%s: batch of %d: %s %v: got %v, want %v", graph, size, o.Name, o.Shape, part(o, at), want)
+						}
+					}
+				}
+			}
+			b.Release()
+		}
+	}
+	if got := float32(math.Float32frombits(0x3eaaa000)); got != 0.333251953125 {
+		t.Errorf("the example of half precision is %v", got)
+	}
+}
+
+// TestWhoTakesBatches: what the graph does with a batch of 2 decides, not what it declares.
+func TestWhoTakesBatches(t *testing.T) {
+	const output = "output: {decoder: yolov8, tensors: {output: output}}"
+	for _, c := range []struct {
+		graph, sizes string
+		want         []int
+		reason       string // of Fallbacks; empty: none
+	}{
+		{"columns", "[1, 2, 4]", []int{1, 2, 4}, ""},
+		{"columns", "[4]", []int{4}, ""},
+		{"columns-declared-one", "[1, 2, 4]", []int{1, 2, 4}, ""},
+		{"columns-one", "[1]", []int{1}, ""},
+		{"columns-one", "[1, 2, 4]", []int{1}, `batch_sizes 1 2 4: the graph's input "x" has a fixed batch of 1: samples run one by one`},
+		{"columns-one", "[8]", []int{1}, "batch_sizes 8: the graph's input"},
+		{"columns-merged", "[1, 2, 4]", []int{1}, `output "output" of a batch of 2 has shape [1 6 4]`},
+		{"columns-stuck", "[1, 4]", []int{1}, "a batch of 2 does not run ("},
+		{"columns-stuck", "[1]", []int{1}, ""},
+	} {
+		t.Run(c.graph+" "+c.sizes, func(t *testing.T) {
+			s := open(t, newRuntime(t, Config{}), export(t, c.graph, "x", 2, 6, output, "batch_sizes: "+c.sizes))
+			if got := s.BatchSizes(); !slices.Equal(got, c.want) {
+				t.Errorf("got batch sizes %v, want %v", got, c.want)
+			}
+			switch got := s.Fallbacks(); {
+			case c.reason == "" && len(got) > 0, c.reason != "" && (len(got) != 1 || !strings.Contains(got[0], c.reason)):
+				t.Errorf("got fallbacks %q, want %q", got, c.reason)
+			}
+			size := c.want[len(c.want)-1]
+			b := lease(t, s, size)
+			defer b.Release()
+			sample := []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+			outs := run(t, b, slices.Repeat([][]float32{sample}, size)...)
+			if got := part(outs[0], size-1); !slices.Equal(outs[0].Shape, []int64{int64(size), 6, 2}) || !slices.Equal(got, sample) {
+				t.Errorf("got %v %v, want the picture", outs[0].Shape, got)
+			}
+			if _, err := s.Lease(16); !errors.Is(err, inspection.ErrInvalid) {
+				t.Errorf("lease of 16: got %v, want ErrInvalid", err)
+			}
+		})
+	}
+}
+
+func TestFixedBatch(t *testing.T) {
+	m := models.Manifest{Constants: []models.Constant{{Name: "size"}}}
+	picture := func(shape ...int64) models.TensorInfo { return models.TensorInfo{Name: "x", Shape: shape} }
+	size := func(shape ...int64) models.TensorInfo { return models.TensorInfo{Name: "size", Shape: shape} }
+	for _, c := range []struct {
+		inputs []models.TensorInfo
+		name   string
+		want   int64
+	}{
+		{[]models.TensorInfo{picture(-1, 3, 8, 8)}, "", 0},
+		{[]models.TensorInfo{picture(1, 3, 8, 8)}, "x", 1},
+		{[]models.TensorInfo{picture(4, 3, 8, 8)}, "x", 4},
+		{[]models.TensorInfo{picture(3, 8, 8)}, "x", 1},
+		{[]models.TensorInfo{picture(-1, 3, 8, 8), size(2)}, "", 0},
+		{[]models.TensorInfo{picture(-1, 3, 8, 8), size(-1, 2)}, "", 0},
+		{[]models.TensorInfo{picture(-1, 3, 8, 8), size(1, 2)}, "size", 1},
+	} {
+		if name, got := fixedBatch(m, models.GraphInfo{Inputs: c.inputs}); name != c.name || got != c.want {
+			t.Errorf("%v: got %q, %d, want %q, %d", c.inputs, name, got, c.name, c.want)
+		}
+	}
+}
+
+// TestNoBatchIsNoBatchOfTwo: that a graph without batches happens to find two things does not make them two samples.
+func TestNoBatchIsNoBatchOfTwo(t *testing.T) {
+	s := &Session{manifest: export(t, "found", "image", 4, 4, foundOutput).Manifest}
+	outs := func(batch ...int64) []decode.Output {
+		return []decode.Output{{Name: "scores", Shape: batch}, {Name: "labels", Shape: batch}, {Name: "boxes", Shape: append(slices.Clone(batch), 4)}}
+	}
+	if got := s.fault(outs(2, 7), 2); got != "" {
+		t.Errorf("two samples of seven: got %q, want no fault", got)
+	}
+	for _, shape := range [][]int64{{2}, {3, 2}, {1, 2}} {
+		if got := s.fault(outs(shape...), 2); got == "" {
+			t.Errorf("scores of %v: got no fault", shape)
+		}
+	}
+}
+
+// TestATrialWithoutATurn: that a warm-up got no turn says nothing of the graph.
+func TestATrialWithoutATurn(t *testing.T) {
+	m := export(t, "columns", "x", 2, 6, "output: {decoder: yolov8, tensors: {output: output}}", "batch_sizes: [1, 2]")
+	busy := errors.New("no turn")
+	turns := 0
+	o := inference.Opening{Leases: 1, Warm: func(_ context.Context, _ int, run func() error) error {
+		if turns++; turns == 1 {
+			return busy
+		}
+		return run()
+	}}
+	if s, err := newRuntime(t, Config{}).Open(t.Context(), m, o); !errors.Is(err, busy) {
+		t.Errorf("got %v, %v, want what Warm said", s, err)
+	}
+}
+
+// TestConstantInputs: values for each sample, values for all, and an input that has a value of its own and is left alone.
+func TestConstantInputs(t *testing.T) {
+	m := export(t, "sizes", "images", 2, 2, "output: {decoder: detections, tensors: {scores: scores, boxes: boxes, labels: labels}, box_unit: pixel}",
+		"constants: [{name: more, type: float32, values: [0.25]}, {name: orig_target_sizes, type: int64, values: [640, 480]}]", "batch_sizes: [1, 3]")
+	s := open(t, newRuntime(t, Config{}), m)
+	if got := s.BatchSizes(); !slices.Equal(got, []int{1, 3}) {
+		t.Fatalf("got batch sizes %v and fallbacks %q, want [1 3]", got, s.Fallbacks())
+	}
+	samples := [][]float32{{0.25, 0.5, 0.75, 1}, {0, 0, 1, 1}, {0.5, 0.5, 1, 1}}
+	for _, size := range []int{3, 1} {
+		for range 3 { // leased again, the constants are still there
+			b := lease(t, s, size)
+			for _, o := range run(t, b, samples[:size]...) {
+				for at, v := range samples[:size] {
+					want := map[string][]float32{"boxes": {v[0] * 640, v[1] * 480, v[2] * 640, v[3] * 480}, "scores": {(v[0] + 0.25) / 2}, "labels": {0}}[o.Name]
+					if got := part(o, at); !slices.Equal(got, want) {
+						t.Errorf("batch of %d, sample %d, %s: got %v, want %v", size, at, o.Name, got, want)
+					}
+				}
+			}
+			b.Release()
+		}
+	}
+}
+
+func TestEncodeConstants(t *testing.T) {
+	for kind, want := range map[models.TensorType]string{
+		models.Float32: "0000803f00000000", models.Float64: "000000000000f03f0000000000000000", models.Int64: "01000000000000000000000000000000",
+		models.Int32: "0100000000000000", models.Uint8: "0100", models.Bool: "0100",
+	} {
+		_, b, err := encode(models.Constant{Type: kind, Values: []float64{1, 0}})
+		if got := fmt.Sprintf("%x", b); err != nil || got != want { // on a little-endian machine, as all are that we build for
+			t.Errorf("%s: got %s, %v, want %s", kind, got, err, want)
+		}
+	}
+	if _, _, err := encode(models.Constant{Type: "string", Values: []float64{1}}); !errors.Is(err, inspection.ErrInvalid) {
+		t.Errorf("string: got %v, want ErrInvalid", err)
+	}
+}
