@@ -91,10 +91,13 @@ func decodersOf(t Task) []string {
 	case TaskSegment:
 		return []string{DecoderSegmentation, DecoderYOLOv5, DecoderYOLOv8, DecoderEnd2End}
 	default:
-		return slices.DeleteFunc(decoders(), func(d string) bool {
-			return slices.Contains([]string{DecoderClassifier, DecoderSegmentation, DecoderAnomaly}, d)
-		})
+		return slices.DeleteFunc(decoders(), evidenceDecoder)
 	}
+}
+
+// evidenceDecoder reports whether a decoder is one of those here.
+func evidenceDecoder(decoder string) bool {
+	return slices.Contains([]string{DecoderClassifier, DecoderSegmentation, DecoderAnomaly}, decoder)
 }
 
 // validateTask checks that the decoder suits the task.
@@ -111,41 +114,28 @@ func (d *document) validateTask(m *Manifest) {
 	}
 }
 
-// validateEvidence checks the fields of the decoders here, and fills in what is left out. fields are those that have an effect.
+// validateEvidence checks what only the decoders here ask for, and fills in what is left out. fields are those of output that
+// have an effect.
 func (d *document) validateEvidence(m *Manifest, fields []string) {
 	out := &m.Output
-	named := func(role string) bool { return out.Tensors[role] != "" }
-	channels := len(m.Labels)
-	if out.Background != nil {
-		channels++
+	for _, f := range []string{fieldRegionAt, fieldMinRegion, fieldNormalization} {
+		if !slices.Contains(fields, f) && d.given(f) {
+			d.errorf(f, "has no effect with %s and these tensors: remove it", out.Decoder)
+		}
 	}
-	switch out.Decoder {
-	case DecoderSegmentation:
-		if named(RoleScores) == named(RoleLabels) {
-			d.errorf("output.tensors", "segmentation reads either scores or labels: name one of them")
-		}
-	case DecoderAnomaly:
-		if !named(RoleMap) && !named(RoleScore) {
-			d.errorf("output.tensors", "anomaly needs a map, a score or both: name the graph's outputs")
-		}
-		if len(m.Labels) > 1 {
-			d.errorf("labels", "%d labels: an anomaly model tells no kinds apart: give one, such as [anomaly]", len(m.Labels))
-		}
-	case DecoderClassifier:
-	default:
-		d.refuseFields(out.Decoder, fieldRegionAt, fieldMinRegion, fieldNormalization)
+	if !evidenceDecoder(out.Decoder) {
 		return
 	}
 	if d.given("nms") {
 		d.errorf("nms", "has no effect with %s: remove it", out.Decoder)
 	}
+	d.validateRoles(m)
+	channels := len(m.Labels)
+	if out.Background != nil {
+		channels++
+	}
 	if out.Activation == ActivationSoftmax && channels == 1 {
 		d.errorf(fieldActivation, "softmax over one class is always 1: use sigmoid or none, or state the background")
-	}
-	for _, f := range []string{fieldRegionAt, fieldMinRegion, fieldNormalization} {
-		if !slices.Contains(fields, f) {
-			d.refuseFields(out.Decoder, f)
-		}
 	}
 	if slices.Contains(fields, fieldRegionAt) {
 		d.validateRegionAt(out, out.Decoder == DecoderAnomaly || out.Activation == ActivationSigmoid || channels == 1)
@@ -159,15 +149,24 @@ func (d *document) validateEvidence(m *Manifest, fields []string) {
 		}
 	}
 	if n := out.Normalization; n != nil && slices.Contains(fields, fieldNormalization) {
-		d.validateNormalization(*n, named(RoleMap))
+		d.validateNormalization(*n, out.Tensors[RoleMap] != "")
 	}
 }
 
-// refuseFields notes fields that are given and have no effect.
-func (d *document) refuseFields(decoder string, fields ...string) {
-	for _, f := range fields {
-		if d.given(f) {
-			d.errorf(f, "has no effect with %s and these tensors: remove it", decoder)
+// validateRoles checks that the roles that may be left out are not left out all, and the labels that an anomaly model may have.
+func (d *document) validateRoles(m *Manifest) {
+	named := func(role string) bool { return m.Output.Tensors[role] != "" }
+	switch m.Output.Decoder {
+	case DecoderSegmentation:
+		if named(RoleScores) == named(RoleLabels) {
+			d.errorf("output.tensors", "segmentation reads either scores or labels: name one of them")
+		}
+	case DecoderAnomaly:
+		if !named(RoleMap) && !named(RoleScore) {
+			d.errorf("output.tensors", "anomaly needs a map, a score or both: name the graph's outputs")
+		}
+		if len(m.Labels) > 1 {
+			d.errorf("labels", "%d labels: an anomaly model tells no kinds apart: give one, such as [anomaly]", len(m.Labels))
 		}
 	}
 }
