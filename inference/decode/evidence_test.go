@@ -194,6 +194,24 @@ func TestEvidenceRefuses(t *testing.T) {
 	}
 }
 
+// TestTheFirstOfEqualClassesWins: outputs that say nothing are background where that comes first, and in any case the same
+// class each time.
+func TestTheFirstOfEqualClassesWins(t *testing.T) {
+	even := []Output{{Name: "s", Shape: []int64{1, 3, 1, 2}, Data: []float32{0.25, 0.25, 0.25, 0.25, 0.25, 0.25}}}
+	for background, want := range []int{0, 1, 1} {
+		_, d := evidenceModel(t, "segment", fmt.Sprintf("{decoder: segmentation, tensors: {scores: s}, activation: none, background: %d}", background), "a", "b")
+		got, err := d.Decode(even, 0, asIs)
+		if err != nil || len(got.Candidates) != want || want == 1 && got.Candidates[0].Class != "a" {
+			t.Errorf("background %d: got %v, %v, want %d of class a", background, got.Candidates, err, want)
+		}
+	}
+	_, d := evidenceModel(t, "classify", classifierOutput, "b", "a")
+	got, err := d.Decode([]Output{{Name: "s", Shape: []int64{1, 2}, Data: []float32{0.5, 0.5}}}, 0, asIs)
+	if err != nil || len(got.Candidates) != 2 || got.Candidates[0].Class != "b" {
+		t.Errorf("got %v, %v, want both classes in the order of the labels", got.Candidates, err)
+	}
+}
+
 func TestTooManyRegionsIsAnError(t *testing.T) {
 	_, d := evidenceModel(t, "segment", labelsOutput, "a")
 	const side = 202 // 101 x 101 single cells

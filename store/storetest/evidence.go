@@ -45,6 +45,7 @@ func picturedEvidence(t *testing.T, s Store) {
 	same("watch", light, seen[0])
 
 	other := Entry(1, inspection.Fail)
+	*other.Judgement = *j
 	other.Judgement.Heatmap = &inspection.Heatmap{PNG: j.Heatmap.PNG, Low: -3.25, High: 18}
 	commit(t, s, other)
 	if got := get(t, s, e.Key); len(got.Judgements) != 3 {
