@@ -15,20 +15,13 @@ import (
 	"github.com/assay-vision/assay/node"
 )
 
-// evidenceOutputs are the manifests of the graphs in testdata/evidence, as far as they differ.
-var evidenceOutputs = map[string]string{
-	"classify": "output: {decoder: classifier, tensors: {scores: logits}, activation: softmax}\nlabels: [good, bad]\n",
-	"segment":  "output: {decoder: segmentation, tensors: {scores: logits}, activation: softmax, background: 0}\nlabels: [stain]\n",
-	"anomaly":  "output: {decoder: anomaly, tensors: {map: anomaly_map, score: pred_score}}\nlabels: [anomaly]\n",
-}
-
 const evidenceInput = "inputs: [{name: x, layout: NCHW, width: 32, height: 16, color: gray, resize: stretch, scale: 0.00392156862745098}]\nbatch_sizes: [1, 2]\n"
 
 // evidenceHouse is a node whose recipe judges by the tiny graph of a task.
-func evidenceHouse(t *testing.T, task string) *house {
+func evidenceHouse(t *testing.T, task, output string) *house {
 	t.Helper()
 	graph := readFile(t, filepath.Join("testdata/evidence", task+".onnx"))
-	manifest := "task: " + task + "\n" + evidenceInput + evidenceOutputs[task]
+	manifest := "task: " + task + "\n" + evidenceInput + output + "\n"
 	h := prepare(t, func(c *node.Config) { c.Models.Dir = writeModel(t, "tiny", graph, []byte(manifest)) })
 	h.WriteRecipe("tiny.yaml", "name: tiny\nmodel: tiny\nbudget: 60s\nfallback: REVIEW\nkeep: {pass: all}\nclasses:\n"+
 		map[string]string{"classify": "  good: {ignore: true}\n"}[task]+"  \"*\": {review_at: 0.5, reject_at: 0.9}\n")
@@ -77,17 +70,21 @@ func covers(t *testing.T, m *inspection.Mask) {
 func TestEvidenceComesOutOfTheRecord(t *testing.T) {
 	whole := inspection.Box{X2: 128, Y2: 64}
 	for _, c := range []struct {
-		task, class string
-		box         inspection.Box
-		mask        bool
-		least       float64
+		name, task, output, class string
+		box                       inspection.Box
+		mask                      bool
 	}{
-		{"classify", "bad", whole, false, 0.99},
-		{"segment", "stain", spot, true, 0.99},
-		{"anomaly", "anomaly", spot, true, 0.99},
+		{"classify", "classify", "output: {decoder: classifier, tensors: {scores: logits}, activation: softmax}\nlabels: [good, bad]", "bad", whole, false},
+		{"segment", "segment", "output: {decoder: segmentation, tensors: {scores: logits}, activation: softmax, background: 0}\nlabels: [stain]", "stain", spot, true},
+		{"segment by labels", "segment", "output: {decoder: segmentation, tensors: {labels: classes}, background: 0}\nlabels: [stain]", "stain", spot, true},
+		{"anomaly", "anomaly", "output: {decoder: anomaly, tensors: {map: anomaly_map, score: pred_score}}\nlabels: [anomaly]", "anomaly", spot, true},
+		{
+			"anomaly with all of anomalib's outputs", "anomaly",
+			"output: {decoder: anomaly, tensors: {map: anomaly_map, score: pred_score, label: pred_label, mask: pred_mask}}\nlabels: [anomaly]", "anomaly", spot, true,
+		},
 	} {
-		t.Run(c.task, func(t *testing.T) {
-			h := evidenceHouse(t, c.task)
+		t.Run(c.name, func(t *testing.T) {
+			h := evidenceHouse(t, c.task, c.output)
 			s := h.camera("cam-1", nil)
 			o := h.judge(s, dark(t, true))
 			r := h.get(o.Answer.ID)
@@ -96,7 +93,7 @@ func TestEvidenceComesOutOfTheRecord(t *testing.T) {
 				t.Fatalf("got %v by %v, %q with %+v; want FAIL by the model with one called defect", o.Verdict, o.Source, o.Reason, j.Defects)
 			}
 			d := j.Defects[0]
-			if d.Class != c.class || d.Score < c.least || d.Box != c.box || (d.Mask != nil) != c.mask {
+			if d.Class != c.class || d.Score < 0.99 || d.Box != c.box || (d.Mask != nil) != c.mask {
 				t.Errorf("got %+v, want %s at %v", d, c.class, c.box)
 			}
 			if c.mask {

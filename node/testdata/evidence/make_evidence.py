@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-FLOAT, BOOL = TensorProto.FLOAT, TensorProto.BOOL
+FLOAT, BOOL, INT64 = TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT64
 H, W = 16, 32
 
 
@@ -36,13 +36,14 @@ save("classify", [
     node("Gemm", ["mean", "weights", "bias"], ["logits"]),
 ], [("logits", FLOAT, ["n", 2])], weights=f32([[-40, 40]]), bias=f32([5, -5]))
 
-# Two logits for each pixel: background, and brighter than half.
+# Two logits for each pixel: background, and brighter than half; and which of them is the greater.
 save("segment", [
     node("Sub", ["x", "half"], ["above"]),
     node("Mul", ["above", "steep"], ["bright"]),
     node("Neg", ["bright"], ["dark"]),
     node("Concat", ["dark", "bright"], ["logits"], axis=1),
-], [("logits", FLOAT, ["n", 2, H, W])], half=f32(0.5), steep=f32(10))
+    node("ArgMax", ["logits"], ["classes"], axis=1, keepdims=0),
+], [("logits", FLOAT, ["n", 2, H, W]), ("classes", INT64, ["n", H, W])], half=f32(0.5), steep=f32(10))
 
 # The four outputs of anomalib 2, under its names: the map is the brightness of 2x2 pixels, the score its maximum.
 save("anomaly", [
