@@ -100,6 +100,9 @@ func tagged(t reflect.Type, tag, prefix string) []string {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		key := prefix + f.Tag.Get(tag)
+		if f.Type.Kind() == reflect.Pointer {
+			f.Type = f.Type.Elem()
+		}
 		switch {
 		case f.Type.Kind() == reflect.Struct:
 			out = append(append(out, key), tagged(f.Type, tag, key+".")...)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/assay-vision/assay/inference/decode"
 	"github.com/assay-vision/assay/inference/imaging"
 	"github.com/assay-vision/assay/inference/plan"
 	"github.com/assay-vision/assay/inspection"
@@ -129,11 +130,23 @@ func (e *Engine) inspect(ctx context.Context, job inspection.Job) (inspection.Ju
 		return inspection.Judgement{}, err
 	}
 	start := time.Now()
+	heatmap, err := heatmapOf(s.answer.Heatmap)
+	if err != nil {
+		return inspection.Judgement{}, err
+	}
 	facts := s.facts // a copy: a judgement lives longer than the sample, which holds the frame
-	ruling := job.Recipe.Judge(inspection.Observation{Completed: true, View: job.Frame.View, Facts: &facts, Candidates: s.answer.Candidates})
+	ruling := job.Recipe.Judge(inspection.Observation{Completed: true, View: job.Frame.View, Facts: &facts, Candidates: s.answer.Candidates, Heatmap: heatmap})
 	s.timings.ComputeOutput += time.Since(start)
 	e.observe(s.timings)
 	return ruling.Judgement(job, e.node, &facts, s.timings, time.Now()), nil
+}
+
+// heatmapOf makes evidence of a map, and nothing of none.
+func heatmapOf(m *decode.Map) (*inspection.Heatmap, error) {
+	if m == nil {
+		return nil, nil //nolint:nilnil // no map is no fault
+	}
+	return inspection.NewHeatmap(m.Width, m.Height, m.Values, m.Area)
 }
 
 func missingTemplate(job inspection.Job) string {

@@ -45,7 +45,9 @@ func (r *Recipe) Judge(o Observation) Ruling {
 		c.hear(i, o.Candidates[i])
 	}
 	c.count()
-	return c.rule()
+	ruling := c.rule()
+	ruling.Heatmap = o.Heatmap
+	return ruling
 }
 
 // court is one sitting of Judge.

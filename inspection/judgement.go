@@ -172,6 +172,7 @@ type Ruling struct {
 	Reason  Reason
 	Detail  string   // one sentence for a person, empty for PASS
 	Defects []Defect // called ones first, then the kept candidates, at most the recipe's max_candidates beyond the called ones
+	Heatmap *Heatmap // as it was observed
 }
 
 // Timings are where the time of a frame went, each a duration on the judging node's monotonic clock. Zero means that the

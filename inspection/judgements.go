@@ -7,7 +7,7 @@ import "time"
 func (r Ruling) Judgement(job Job, node string, facts *ImageFacts, t Timings, at time.Time) Judgement {
 	j := blank(job, node, at)
 	j.Verdict, j.Source, j.Reason, j.Detail, j.Defects = r.Verdict, r.Source, r.Reason, r.Detail, r.Defects
-	j.Facts, j.Timings = facts, t
+	j.Heatmap, j.Facts, j.Timings = r.Heatmap, facts, t
 	return j
 }
 

@@ -15,10 +15,15 @@ func jobOf(r *Recipe) Job {
 
 func TestRulingJudgement(t *testing.T) {
 	r, o := boardRecipe(), seen(at("short", 0.9))
+	o.Heatmap = &Heatmap{PNG: []byte("picture"), High: 0.9}
+	o.Candidates[0].Mask = &Mask{Width: 640, Height: 480, Counts: "counts"}
 	ruling := r.Judge(o)
+	if got := ruling.Defects[0].Mask; got != o.Candidates[0].Mask {
+		t.Errorf("the mask of the defect is %v, want the candidate's", got)
+	}
 	got := ruling.Judgement(jobOf(r), "node-a", o.Facts, Timings{Queue: time.Millisecond}, epoch)
 	want := Judgement{
-		Role: RolePrimary, Verdict: Fail, Source: SourceModel, Reason: ReasonDefect, Detail: ruling.Detail, Defects: ruling.Defects, Facts: o.Facts,
+		Role: RolePrimary, Verdict: Fail, Source: SourceModel, Reason: ReasonDefect, Detail: ruling.Detail, Defects: ruling.Defects, Facts: o.Facts, Heatmap: o.Heatmap,
 		Model: ModelRef{"pcb", "1", "m1"}, Recipe: RecipeRef{"board", 3, "d3"}, Node: "node-a", Timings: Timings{Queue: time.Millisecond}, At: epoch,
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -3,7 +3,7 @@ package models
 // Manifest is a model version's model.yaml: everything about a graph that its file cannot say. Field comments give the
 // YAML key, the effect, and what leaving it out means. ParseManifest makes one, with what is left out filled in.
 type Manifest struct {
-	Task        Task       `yaml:"task"`        // detect, classify, anomaly or segment; required. This version serves detect
+	Task        Task       `yaml:"task"`        // detect, classify, anomaly or segment; required
 	Description string     `yaml:"description"` // one line for people
 	License     string     `yaml:"license"`     // of the weights, for people
 	Inputs      []Input    `yaml:"inputs"`      // the picture inputs, as the graph names them; required. Boxes are in pixels of the first
@@ -178,15 +178,18 @@ type Constant struct {
 
 // Output says how the graph's outputs become candidates.
 type Output struct {
-	Decoder     string            `yaml:"decoder"`      // the layout of the outputs, such as yolov8; required
-	Tensors     map[string]string `yaml:"tensors"`      // the decoder's roles (such as scores, boxes, output) to the graph's output names; required
-	Strides     []int             `yaml:"strides"`      // px per cell, one for each level, in the graph's order; required by peak-grid (one) and yolox
-	BoxFormat   string            `yaml:"box_format"`   // ssd, detections: xyxy, yxyx or cxcywh; left out: xyxy
-	BoxUnit     string            `yaml:"box_unit"`     // ssd, detections: normalized (0..1 of the input) or pixel; left out: normalized
-	Background  *int              `yaml:"background"`   // ssd, rfdetr: index of the class that means nothing, if the graph has one; not counted in Labels
-	Activation  string            `yaml:"activation"`   // rfdetr: what makes scores of the graph's numbers: none, softmax or sigmoid; required there
-	LabelOffset int               `yaml:"label_offset"` // detections: the graph's number of the first label, 0 or 1; left out: 0
-	ScoreFloor  float64           `yaml:"score_floor"`  // candidates below are never decoded, above 0 and below 1; left out: 0.01. A recipe's report_at may not lie below
+	Decoder       string            `yaml:"decoder"`       // the layout of the outputs, such as yolov8; required
+	Tensors       map[string]string `yaml:"tensors"`       // the decoder's roles (such as scores, boxes, output) to the graph's output names; required
+	Strides       []int             `yaml:"strides"`       // px per cell, one for each level, in the graph's order; required by peak-grid (one) and yolox
+	BoxFormat     string            `yaml:"box_format"`    // ssd, detections: xyxy, yxyx or cxcywh; left out: xyxy
+	BoxUnit       string            `yaml:"box_unit"`      // ssd, detections: normalized (0..1 of the input) or pixel; left out: normalized
+	Background    *int              `yaml:"background"`    // ssd, rfdetr, segmentation: index of the class that means nothing, if the graph has one; not counted in Labels
+	Activation    string            `yaml:"activation"`    // rfdetr, classifier, segmentation with scores: what makes scores of the graph's numbers: none, softmax or sigmoid; required there
+	LabelOffset   int               `yaml:"label_offset"`  // detections: the graph's number of the first label, 0 or 1; left out: 0
+	RegionAt      float64           `yaml:"region_at"`     // segmentation with scores, anomaly: score from which a pixel belongs to a region; left out: 0.5, and 0 where a segmentation's classes share one total
+	MinRegion     int               `yaml:"min_region"`    // segmentation, anomaly: regions of fewer px of the map are left out; left out: 1
+	Normalization *Normalization    `yaml:"normalization"` // anomaly: how anomalib 1's raw scores become scores; left out: the graph does it
+	ScoreFloor    float64           `yaml:"score_floor"`   // candidates below are never decoded, above 0 and below 1; left out: 0.01. A recipe's report_at may not lie below
 }
 
 // NMS is non-maximum suppression over decoded candidates, per class unless said otherwise. It keeps the highest score and

@@ -137,7 +137,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"two documents", "labels: [scratch, dent]", "labels: [a]\n---\ntask: detect", "m.yaml:1: more than one document"},
 		{"syntax", "task: detect", "task: [", "not YAML"},
 		{"no task", "task: detect\n", "", "m.yaml:1: task: required: want one of detect"},
-		{"task without decoder", "task: detect", "task: segment", "m.yaml:1: task: segment is not served yet"},
+		{"decoder of another task", "task: detect", "task: classify", "m.yaml:10: output.decoder: ssd does not suit task: classify: use classifier, or correct the task"},
 		{"no inputs", minimal[strings.Index(minimal, "inputs"):strings.Index(minimal, "output")], "", "inputs: required"},
 		{"no input name", "name: images", "name:", "m.yaml:3: inputs[0].name: required"},
 		{"layout", "NCHW", "nchw", `m.yaml:4: inputs[0].layout: "nchw": want one of NCHW, NHWC`},

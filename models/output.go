@@ -79,12 +79,13 @@ const (
 func decoders() []string {
 	return []string{
 		DecoderPeakGrid, DecoderYOLOX, DecoderSSD, DecoderYOLOv5, DecoderYOLOv8, DecoderEnd2End, DecoderRTDETR, DecoderRFDETR, DecoderDetections, DecoderMMDeploy,
+		DecoderClassifier, DecoderSegmentation, DecoderAnomaly,
 	}
 }
 
 // layoutOf returns what a decoder asks for. Of an unknown one that is nothing.
-func layoutOf(decoder string) layout {
-	switch decoder {
+func layoutOf(out Output) layout {
+	switch out.Decoder {
 	case DecoderPeakGrid:
 		return layout{roles: []string{RoleScores, RoleBoxes}, strides: oneStride}
 	case DecoderYOLOX:
@@ -102,7 +103,7 @@ func layoutOf(decoder string) layout {
 	case DecoderMMDeploy:
 		return layout{roles: []string{RoleDets, RoleLabels}}
 	}
-	return layout{}
+	return evidenceLayout(out)
 }
 
 // Axis is what a manifest says of one axis of an output: its length, -1 where the manifest leaves it open, and the field
@@ -178,7 +179,7 @@ func (m Manifest) allAxes() map[string][]Axis {
 	case DecoderMMDeploy:
 		return map[string][]Axis{RoleDets: {batch, found(RoleDets), fixed(5, RoleDets)}, RoleLabels: {batch, found(RoleLabels)}}
 	}
-	return nil
+	return m.evidenceAxes(batch, classes)
 }
 
 // after is the axis behind n more numbers.
@@ -237,10 +238,11 @@ func (d *document) validateOutput(m *Manifest) {
 	if !oneOf(d, "output.decoder", out.Decoder, decoders()...) {
 		return
 	}
-	l := layoutOf(out.Decoder)
+	l := layoutOf(*out)
 	d.validateTensors(out, l)
 	d.validateStrides(m, l.strides)
 	d.validateLayoutFields(m, l.fields)
+	d.validateEvidence(m, l.fields)
 }
 
 func (d *document) validateTensors(out *Output, l layout) {

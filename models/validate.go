@@ -19,9 +19,7 @@ const (
 
 // validate fills in what is left out and notes everything that is wrong.
 func (d *document) validate(m *Manifest) {
-	if oneOf(d, "task", m.Task, TaskDetect, TaskClassify, TaskAnomaly, TaskSegment) && m.Task != TaskDetect {
-		d.errorf("task", "%s is not served yet: the decoders of this version are for %s", m.Task, TaskDetect)
-	}
+	d.validateTask(m)
 	if len(m.Inputs) == 0 {
 		d.errorf("inputs", "required: name at least one picture input of the graph")
 	}

@@ -71,6 +71,8 @@ func fill(t *rapid.T, v reflect.Value, path string) {
 		v.SetInt(rapid.Int64Range(0, math.MaxInt32).Draw(t, path))
 	case reflect.Int64:
 		v.SetInt(rapid.Int64().Draw(t, path))
+	case reflect.Uint8: // of []byte; what is an enum was drawn above
+		v.SetUint(uint64(rapid.Byte().Draw(t, path)))
 	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(rapid.Uint64Range(0, math.MaxUint32).Draw(t, path))
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/results", s.handleResults)
 	mux.HandleFunc("GET /v1/results/{id}", s.handleResult)
 	mux.HandleFunc("GET /v1/results/{id}/image", s.handleImage)
+	mux.HandleFunc("GET /v1/results/{id}/heatmap", s.handleHeatmap)
 	if s.cfg.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // and every profile that has a name
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -133,6 +135,34 @@ func imageHeader(h http.Header, id inspection.ResultID, info inspection.ImageInf
 		h.Set("ETag", `"`+strings.ToLower(info.SHA256)+`"`)
 	}
 	h.Set("Cache-Control", "private, max-age=31536000, immutable") // an id always names the same bytes
+}
+
+// handleHeatmap sends the picture of a result's first heatmap. What it covers, and which scores its grey values stand for, is
+// in its headers.
+func (s *Server) handleHeatmap(w http.ResponseWriter, r *http.Request) {
+	id := inspection.ResultID(r.PathValue("id"))
+	if err := validID(id); err != nil {
+		s.failHTTP(w, r, err)
+		return
+	}
+	res, err := s.deps.Results.Get(r.Context(), id)
+	if err != nil {
+		s.failHTTP(w, r, fmt.Errorf("heatmap of result %s: %w", id, err))
+		return
+	}
+	i := slices.IndexFunc(res.Judgements, func(j inspection.Judgement) bool { return j.Heatmap != nil })
+	if i < 0 {
+		s.failHTTP(w, r, fmt.Errorf("heatmap of result %s: %w: its model gave none", id, inspection.ErrNotFound))
+		return
+	}
+	m, h := res.Judgements[i].Heatmap, w.Header()
+	h.Set("X-Heatmap-Area", fmt.Sprintf("%g %g %g %g", m.Area.X1, m.Area.Y1, m.Area.X2, m.Area.Y2))
+	h.Set("X-Heatmap-Low", strconv.FormatFloat(m.Low, 'g', -1, 64))
+	h.Set("X-Heatmap-High", strconv.FormatFloat(m.High, 'g', -1, 64))
+	h.Set("Content-Type", "image/png")
+	h.Set("Content-Disposition", fmt.Sprintf("inline; filename=%q", string(id)+".heatmap.png"))
+	h.Set("Cache-Control", "private, max-age=31536000, immutable") // judgements are only ever added behind it
+	_, _ = w.Write(m.PNG)
 }
 
 // writeMessage writes a message as JSON. Fields at zero are written too: a reader must see VERDICT_UNDETERMINED.

@@ -150,6 +150,7 @@ func (st *stream) frame(h *assayv1.FrameHeader, image *inspection.Buffer, receiv
 		}
 		if answer, ok := st.inspect(f, received); ok {
 			s.metrics.answered(answer)
+			answer.Judgement.Heatmap = answer.Judgement.Heatmap.WithoutPNG() // a gate waits for the answer, and a person looks later
 			st.put(outgoing{answer: true, msg: &assayv1.InspectResponse{
 				Message: &assayv1.InspectResponse_Answer{Answer: proto.FromAnswer(answer)},
 			}})

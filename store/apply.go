@@ -40,7 +40,7 @@ func (t *tx) find(id inspection.ResultID) (*row, error) {
 	if len(rs) == 0 {
 		return nil, fmt.Errorf("result %s: %w", id, inspection.ErrNotFound)
 	}
-	return rs[0], complete(t.ctx, t, rs)
+	return rs[0], complete(t.ctx, t, rs, withoutPictures)
 }
 
 // frame records a new result, fills in a stub, or appends to what is there.
@@ -97,7 +97,7 @@ var (
 		"width, height, stride, image_size, image_sha256, image_state, effective_verdict, effective_source, effective_reason",
 		"received, recorded, revision, image_ref, image_xxh128") + " ON CONFLICT DO NOTHING"
 	insertJudgement = insertInto("judgements", "n, result, role, verdict, source, reason, detail, defects, facts, timings",
-		"model_name, model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at")
+		"model_name, model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at, heatmap, heatmap_png")
 )
 
 // insertInto writes a statement for the columns in the order of its arguments. Their marks have no numbers, which the
@@ -176,7 +176,7 @@ func (t *tx) appendJudgement(r *row, j *judgementRow) error {
 func (t *tx) insertJudgement(result int64, place int, received int64, j *judgementRow) error {
 	if _, err := t.exec(insertJudgement,
 		result<<judgementBits+int64(place), result, j.Role.String(), j.Verdict.String(), j.Source.String(), j.Reason, j.Detail, j.defects, j.facts, j.timings,
-		j.Model.Name, j.Model.Version, j.Model.Digest, j.Recipe.Name, j.Recipe.Revision, j.Recipe.Digest, j.Node, micros(j.At)); err != nil {
+		j.Model.Name, j.Model.Version, j.Model.Digest, j.Recipe.Name, j.Recipe.Revision, j.Recipe.Digest, j.Node, micros(j.At), j.heatmap, j.picture()); err != nil {
 		return fmt.Errorf("write judgement: %w", err)
 	}
 	for _, d := range j.Defects {

@@ -58,7 +58,7 @@ func (s *Store) get(ctx context.Context, id inspection.ResultID) (*row, error) {
 			return inspection.ErrNotFound
 		}
 		found = rs[0]
-		return complete(ctx, q, rs)
+		return complete(ctx, q, rs, withPictures)
 	})
 	return found, err
 }

@@ -46,7 +46,7 @@ func (s *Store) List(ctx context.Context, q inspection.Query) (inspection.Page, 
 		if rs, err = readResults(ctx, qr, query, args...); err != nil {
 			return err
 		}
-		return complete(ctx, qr, rs[:min(len(rs), limit)])
+		return complete(ctx, qr, rs[:min(len(rs), limit)], withoutPictures)
 	}); err != nil {
 		return inspection.Page{}, fmt.Errorf("store: list results: %w", err)
 	}

@@ -166,7 +166,7 @@ func TestDatabaseHoldsTheRulesItself(t *testing.T) {
 			"an unknown image state":   "UPDATE results SET image_state = 'somewhere'",
 			"a revision used twice":    "INSERT INTO results (id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) VALUES ('y', 'a', 'b', 'c', 'd', 1, 'FAIL', 'model', 0, 0, 1)",
 			"a revision of the past":   "INSERT INTO results (n, id, line, station, camera, session, seq, effective_verdict, effective_source, received, recorded, revision) VALUES (9, 'y', 'a', 'b', 'c', 'd', 1, 'FAIL', 'model', 0, 0, 8)",
-			"another's judgement":      "INSERT INTO judgements SELECT 2 << 20, result, role, verdict, source, reason, detail, defects, facts, timings, model_name, model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at FROM judgements WHERE result = 1",
+			"another's judgement":      "INSERT INTO judgements SELECT 2 << 20, result, role, verdict, source, reason, detail, defects, facts, timings, model_name, model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at, heatmap, heatmap_png FROM judgements WHERE result = 1",
 			"an unknown kind of word":  "INSERT INTO dispositions (result, kind, judgement, defect_id, operator, comment) VALUES (1, 'fine', 0, 0, 'o', '')",
 			"an effective non-verdict": "UPDATE results SET effective_verdict = 'OK'",
 		} {

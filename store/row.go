@@ -144,8 +144,17 @@ func readResults(ctx context.Context, q querier, query string, args ...any) ([]*
 	return out, err
 }
 
+// depth says how much of a judgement is read.
+type depth bool
+
+// The depths. A list of a thousand results with a picture each would be a hundred megabytes.
+const (
+	withoutPictures depth = false // heatmaps say where they lie and what their range is, and have no PNG
+	withPictures    depth = true
+)
+
 // complete reads what belongs to rows: judgements, announcements and dispositions, each in the order of recording.
-func complete(ctx context.Context, q querier, rs []*row) error {
+func complete(ctx context.Context, q querier, rs []*row, d depth) error {
 	if len(rs) == 0 {
 		return nil
 	}
@@ -158,7 +167,10 @@ func complete(ctx context.Context, q querier, rs []*row) error {
 	if err != nil {
 		return fmt.Errorf("list results: %w", err)
 	}
-	for _, read := range [...]func(context.Context, querier, string, map[int64]*row) error{readJudgements, readAnnounced, readDispositions} {
+	if err := readJudgements(ctx, q, string(list), byN, d); err != nil {
+		return err
+	}
+	for _, read := range [...]func(context.Context, querier, string, map[int64]*row) error{readAnnounced, readDispositions} {
 		if err := read(ctx, q, string(list), byN); err != nil {
 			return err
 		}
@@ -166,9 +178,13 @@ func complete(ctx context.Context, q querier, rs []*row) error {
 	return nil
 }
 
-func readJudgements(ctx context.Context, q querier, list string, byN map[int64]*row) error {
+func readJudgements(ctx context.Context, q querier, list string, byN map[int64]*row, d depth) error {
+	picture := "NULL"
+	if d == withPictures {
+		picture = "j.heatmap_png"
+	}
 	rows, err := q.QueryContext(ctx, `SELECT j.result, j.role, j.verdict, j.source, j.reason, j.detail, j.defects, j.facts, j.timings, j.model_name,
-			j.model_version, j.model_digest, j.recipe_name, j.recipe_revision, j.recipe_digest, j.node, j.at
+			j.model_version, j.model_digest, j.recipe_name, j.recipe_revision, j.recipe_digest, j.node, j.at, j.heatmap, `+picture+`
 		FROM json_each(?1) l CROSS JOIN judgements j ON j.n `+judgementsOf("l.value")+` ORDER BY j.n`, list)
 	if err != nil {
 		return fmt.Errorf("read judgements: %w", err)
@@ -176,10 +192,14 @@ func readJudgements(ctx context.Context, q querier, list string, byN map[int64]*
 	return each(rows, func() error {
 		var n int64
 		var j inspection.Judgement
+		var png []byte
 		if err := rows.Scan(&n, textColumn{&j.Role}, textColumn{&j.Verdict}, textColumn{&j.Source}, &j.Reason, &j.Detail,
 			jsonColumn{&j.Defects}, jsonColumn{&j.Facts}, jsonColumn{&j.Timings}, &j.Model.Name, &j.Model.Version, &j.Model.Digest,
-			&j.Recipe.Name, &j.Recipe.Revision, &j.Recipe.Digest, &j.Node, timeColumn{&j.At}); err != nil {
+			&j.Recipe.Name, &j.Recipe.Revision, &j.Recipe.Digest, &j.Node, timeColumn{&j.At}, jsonColumn{&j.Heatmap}, &png); err != nil {
 			return fmt.Errorf("read a judgement: %w", err)
+		}
+		if j.Heatmap != nil {
+			j.Heatmap.PNG = png
 		}
 		byN[n].Judgements = append(byN[n].Judgements, j)
 		return nil
@@ -226,7 +246,15 @@ func readDispositions(ctx context.Context, q querier, list string, byN map[int64
 // judgementRow is a judgement as it is kept, made before the transaction begins.
 type judgementRow struct {
 	inspection.Judgement
-	defects, facts, timings any // JSON or nil
+	defects, facts, timings, heatmap any // JSON or nil; the heatmap's without its picture
+}
+
+// picture is the heatmap's PNG, or nil.
+func (r *judgementRow) picture() any {
+	if r.Heatmap == nil {
+		return nil
+	}
+	return r.Heatmap.PNG
 }
 
 func encodeJudgement(j inspection.Judgement) (*judgementRow, error) {
@@ -240,6 +268,7 @@ func encodeJudgement(j inspection.Judgement) (*judgementRow, error) {
 		{"defects", len(j.Defects) == 0, j.Defects, &r.defects},
 		{"facts", j.Facts == nil, j.Facts, &r.facts},
 		{"timings", j.Timings == inspection.Timings{}, j.Timings, &r.timings},
+		{"heatmap", j.Heatmap == nil, j.Heatmap.WithoutPNG(), &r.heatmap},
 	} {
 		if c.empty {
 			continue
@@ -262,5 +291,5 @@ func (r *judgementRow) same(other inspection.Judgement) bool {
 	a, b := r.Judgement, other
 	return a.Verdict == b.Verdict && a.Source == b.Source && a.Reason == b.Reason && a.Detail == b.Detail && a.Model == b.Model &&
 		a.Recipe == b.Recipe && a.Node == b.Node && micros(a.At) == micros(b.At) &&
-		r.defects == o.defects && r.facts == o.facts && r.timings == o.timings
+		r.defects == o.defects && r.facts == o.facts && r.timings == o.timings && r.heatmap == o.heatmap
 }

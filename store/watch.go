@@ -99,7 +99,7 @@ func (s *Store) changedAfter(ctx context.Context, sel *selection, after uint64) 
 		if rs, err = readResults(ctx, q, query, args...); err != nil {
 			return err
 		}
-		return complete(ctx, q, rs)
+		return complete(ctx, q, rs, withoutPictures)
 	})
 	if len(rs) == watchPage {
 		upTo = rs[len(rs)-1].Revision

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ func (a *app) resultsCommand() *cobra.Command {
 	var flags resultFlags
 	var limit int
 	var all, watch, ascending bool
-	var cursor string
+	var cursor, heatmap string
 	cmd := &cobra.Command{
 		Use:   "results [id]",
 		Short: "Show recorded results: the newest, one by its id, or new ones as they come (--watch)",
@@ -95,7 +96,7 @@ func (a *app) resultsCommand() *cobra.Command {
 			"--cursor, with the same filter, for the page after. Lines of --watch are {\"result\": ..., \"cursor\": \"...\"}: keep the\n" +
 			"last cursor, and a watch that gives it to --cursor goes on there; --cursor 0 begins with the first result.\n\n" +
 			asksOnly,
-		Example: "  assay results --verdict FAIL,REVIEW --since 2h\n  assay results 208f21b5ff2d93c47320dc96cf64a647\n  assay results --lot LOT-7 --all --json\n  assay results --watch --json --cursor 0",
+		Example: "  assay results --verdict FAIL,REVIEW --since 2h\n  assay results 208f21b5ff2d93c47320dc96cf64a647\n  assay results 208f21b5ff2d93c47320dc96cf64a647 --heatmap seen.png\n  assay results --lot LOT-7 --all --json\n  assay results --watch --json --cursor 0",
 		Args:    args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 {
@@ -108,7 +109,10 @@ func (a *app) resultsCommand() *cobra.Command {
 			defer conn.Close()
 			client := assayv1.NewResultServiceClient(conn)
 			if len(args) == 1 {
-				return a.showResult(cmd.Context(), client, args[0])
+				return a.showResult(cmd.Context(), client, args[0], heatmap)
+			}
+			if heatmap != "" {
+				return fmt.Errorf("%w: --heatmap needs the id of one result", errUsage)
 			}
 			filter, err := flags.build()
 			if err != nil {
@@ -126,6 +130,7 @@ func (a *app) resultsCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&ascending, "ascending", false, "oldest first")
 	cmd.Flags().BoolVar(&watch, "watch", false, "go on with each change until interrupted")
 	cmd.Flags().StringVar(&cursor, "cursor", "", "go on after this cursor")
+	cmd.Flags().StringVar(&heatmap, "heatmap", "", "write the heatmap of the result with this id to a file, as PNG")
 	return cmd
 }
 
@@ -249,17 +254,33 @@ func deciding(r *assayv1.Result) *assayv1.Judgement {
 	return nil
 }
 
-func (a *app) showResult(ctx context.Context, client assayv1.ResultServiceClient, id string) error {
+// showResult prints one result, and writes its first heatmap to a file where one is named.
+func (a *app) showResult(ctx context.Context, client assayv1.ResultServiceClient, id, heatmap string) error {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	resp, err := client.GetResult(ctx, &assayv1.GetResultRequest{Id: id})
 	if err != nil {
 		return a.explain("get result "+id, err)
 	}
+	if heatmap != "" {
+		if err := writeHeatmap(resp.GetResult(), heatmap); err != nil {
+			return err
+		}
+	}
 	if a.json {
 		return a.printProto(resp.GetResult())
 	}
 	return a.describeResult(resp.GetResult())
+}
+
+// writeHeatmap writes the picture of a result's first heatmap to a file.
+func writeHeatmap(r *assayv1.Result, file string) error {
+	for _, j := range r.GetJudgements() {
+		if picture := j.GetHeatmap().GetPng(); len(picture) > 0 {
+			return os.WriteFile(file, picture, 0o644) //nolint:gosec // a picture for whoever may read the folder
+		}
+	}
+	return fmt.Errorf("result %s has no heatmap: only anomaly models give one", r.GetId())
 }
 
 func (a *app) describeResult(r *assayv1.Result) error {
@@ -303,6 +324,9 @@ func (a *app) describeResult(r *assayv1.Result) error {
 				fmt.Fprintf(a.out, ", shifted by %.2f, %.2f px", f.GetShiftX(), f.GetShiftY())
 			}
 			fmt.Fprintln(a.out)
+		}
+		if h := j.GetHeatmap(); h != nil {
+			fmt.Fprintf(a.out, "  heatmap: over %s px, scores %.4g to %.4g; --heatmap FILE writes its picture\n", boxOf(h.GetArea(), 1), h.GetLow(), h.GetHigh())
 		}
 		if err := a.defectTable(j.GetDefects()); err != nil {
 			return err

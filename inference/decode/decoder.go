@@ -39,7 +39,7 @@ type Answer struct {
 type Map struct {
 	Width, Height int
 	Values        []float32
-	Area          inspection.Box // px of the frame
+	Area          inspection.Box // px of the frame; it may reach over the frame's edge by part of a value
 }
 
 // New returns the decoder that m.Output names. m must come from models.ParseManifest. The error wraps
@@ -73,6 +73,12 @@ func New(m models.Manifest) (Decoder, error) {
 		return newRFDETR(b, m), nil
 	case models.DecoderDetections:
 		return newDetections(b, m)
+	case models.DecoderClassifier:
+		return &classifier{base: b}, nil
+	case models.DecoderSegmentation:
+		return newSegmentation(b, m), nil
+	case models.DecoderAnomaly:
+		return newAnomaly(b, m), nil
 	default:
 		return &mmdeploy{base: b}, nil
 	}

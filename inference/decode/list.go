@@ -30,14 +30,22 @@ type list struct {
 	masks maskScratch
 }
 
-// list returns an empty list for a frame that lies in the input as p says.
-func (b *base) list(p inspection.Placement) (*list, error) {
+// checkPlacement returns an error that wraps inspection.ErrInvalid where p is no placement.
+func checkPlacement(p inspection.Placement) error {
 	bad := p.Width < 1 || p.Height < 1
 	for _, v := range [...]float64{p.ScaleX, p.ScaleY} {
 		bad = bad || !(v > 0) || math.IsInf(v, 0)
 	}
 	if bad || !finite(p.OffsetX) || !finite(p.OffsetY) {
-		return nil, fmt.Errorf("%w: placement %+v: want a frame of 1 pixel or more and scales above 0", inspection.ErrInvalid, p)
+		return fmt.Errorf("%w: placement %+v: want a frame of 1 pixel or more and scales above 0", inspection.ErrInvalid, p)
+	}
+	return nil
+}
+
+// list returns an empty list for a frame that lies in the input as p says.
+func (b *base) list(p inspection.Placement) (*list, error) {
+	if err := checkPlacement(p); err != nil {
+		return nil, err
 	}
 	l, _ := b.lists.Get().(*list)
 	if l == nil {

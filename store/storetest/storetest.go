@@ -29,6 +29,7 @@ type Store interface {
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"round trip":                   roundTrip,
+		"masks and heatmaps":           picturedEvidence,
 		"all or none":                  allOrNone,
 		"refusals":                     refusals,
 		"repeats make no second row":   repeats,

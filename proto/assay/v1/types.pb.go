@@ -661,9 +661,10 @@ func (x *Mask) GetCounts() string {
 // low + g / 255 * (high - low).
 type Heatmap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 8-bit grey; its size is that of the model's map, not of the frame.
+	// 8-bit grey, at most 256 pixels a side. Its size is that of the model's map, not of the frame. Empty in answers, lists
+	// and watches: GetResult has it.
 	Png []byte `protobuf:"bytes,1,opt,name=png,proto3" json:"png,omitempty"`
-	// What of the frame it covers.
+	// What of the frame it covers; it may reach over the frame's edge by part of a pixel of its own.
 	Area          *Box    `protobuf:"bytes,2,opt,name=area,proto3" json:"area,omitempty"`
 	Low           float64 `protobuf:"fixed64,3,opt,name=low,proto3" json:"low,omitempty"`
 	High          float64 `protobuf:"fixed64,4,opt,name=high,proto3" json:"high,omitempty"`
