@@ -71,6 +71,15 @@ type Report struct {
 	Total   Counts
 }
 
+// Truths is how many truths all classes have together, crowd regions not counted.
+func (r Report) Truths() int {
+	n := 0
+	for _, c := range r.Classes {
+		n += c.Truths
+	}
+	return n
+}
+
 // Evaluate computes average precision per class at one IoU threshold.
 //
 // Detections of a class are taken over the whole set by falling score (ties by image, then by the order given). A
