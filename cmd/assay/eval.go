@@ -258,7 +258,7 @@ func (r *evalRun) String() string {
 	s := fmt.Sprintf("Model %s@%s (digest %.12s), recipe %s revision %d (digest %.12s).\nServed %.1f frames/s", r.model.GetName(), r.model.GetVersion(), r.model.GetDigest(),
 		r.recipe.GetName(), r.recipe.GetRevision(), r.recipe.GetDigest(), r.rate())
 	if t := r.raw.GetThroughput(); t != nil {
-		s += fmt.Sprintf("; ONNX Runtime alone was measured at %.1f samples/s (%s, graph %s, %d callers with %d threads each, batch %d)",
+		s += fmt.Sprintf("; ONNX Runtime alone was measured at %.1f samples/s (%s, graph %s, callers %d, threads of each %d, batch %d)",
 			t.GetSamplesPerSecond(), r.raw.GetDevice(), t.GetVariant(), t.GetCallers(), t.GetThreads(), t.GetBatch())
 	}
 	return s + "."
