@@ -90,6 +90,26 @@ func TestAUPROCountsSmallDefectsAsMuchAsLargeOnes(t *testing.T) {
 	}
 }
 
+func TestAUPROEndsWithinAStep(t *testing.T) {
+	// Half of the defect is found before all, the rest with every normal pixel: from 0.5 at 0 straight to 1 at 1, so 0.65 at 0.3.
+	h := NewHistogram(0, 1)
+	h.Add([]float64{0.9, 0.5, 0.5, 0.5}, []bool{true, true, false, false}, 4)
+	if got := h.AUPRO(); math.Abs(got-0.575) > 1e-9 {
+		t.Errorf("AUPRO %v, want 0.575", got)
+	}
+}
+
+func TestRegionsDoNotWrapAround(t *testing.T) {
+	_, sizes := regions([]bool{
+		false, false, true,
+		true, false, false,
+		false, true, false,
+	}, 3)
+	if len(sizes) != 2 || sizes[0] != 1 || sizes[1] != 2 {
+		t.Errorf("sizes %v, want 1 and 2", sizes)
+	}
+}
+
 func TestConfusionCountsEveryPictureOnce(t *testing.T) {
 	classes := []string{"a", "b", "c", "d"}
 	rapid.Check(t, func(t *rapid.T) {

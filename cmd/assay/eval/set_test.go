@@ -46,7 +46,7 @@ func TestReadTellsTheSetByItsForm(t *testing.T) {
 		},
 		{
 			name:  "masks beside pictures",
-			files: []string{"MT_Break/1.jpg", "MT_Break/1.png", "MT_Free/1.jpg"},
+			files: []string{"MT_Break/1.jpg", "MT_Break/1.png", "MT_Free/1.jpg", "MT_Free/1.png"},
 			want:  Anomaly, classes: []string{"MT_Break"}, images: []string{"MT_Break/1.jpg MT_Break MT_Break/1.png", "MT_Free/1.jpg MT_Free "},
 		},
 		{
