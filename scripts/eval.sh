@@ -87,8 +87,12 @@ prepare_classify() {
 
 # textures writes rendered textures and the recipe that judges them; false where there is nothing to render or judge them with.
 textures() {
-  has_model texture-anomaly && [ -e "$texture_renderer" ] &&
-    python3 "$texture_renderer" --data rendered --write-set "$out/textures/images" || return 1
+  local python
+  has_model texture-anomaly && [ -e "$texture_renderer" ] || return 1
+  for python in python3 /usr/bin/python3 none; do # Debian's own has PyTorch where another stands before it
+    "$python" -c 'import torch, cv2' 2>/dev/null && break
+  done
+  [ "$python" != none ] && "$python" "$texture_renderer" --data rendered --write-set "$out/textures/images" || return 1
   mkdir -p "$out/textures/recipes"
   cat >"$out/textures/recipes/textures.yaml" <<-'RECIPE'
 	# Written by scripts/eval.sh: rendered textures, whatever differs from normal ones.
