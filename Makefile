@@ -52,6 +52,10 @@ fuzz: setup ## Run every fuzz target for FUZZTIME (20s)
 bench: setup ## Measure a node against ONNX Runtime alone (BENCH=P1,P3, BENCH_QUICK=1), 20 minutes
 	@scripts/bench.sh
 
+.PHONY: eval
+eval: setup ## Measure the models through a node: a table for each of three tasks (INSPECTION_DATA=DIR, EVAL_ONLY=detect)
+	@scripts/eval.sh
+
 .PHONY: microbench
 microbench: setup ## Run the Go benchmarks (BENCH=regexp, BENCH_COUNT=6), kept for benchstat
 	@scripts/microbench.sh

@@ -15,31 +15,44 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
-	"github.com/assay-vision/assay/camera"
 	"github.com/assay-vision/assay/cmd/assay/eval"
-	"github.com/assay-vision/assay/inspection"
 	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
 
 // evalOptions are eval's flags.
 type evalOptions struct {
-	camera        cameraFlags
-	iou, reportAt float64
-	wait          time.Duration // in which a picture must be judged
+	camera          cameraFlags
+	task, normal    string
+	view, reference string // of pictures that state none
+	ious            []float64
+	reportAt        float64
+	wait            time.Duration // in which a picture must be judged
+	report, plot    string        // files; empty: none
 }
 
 func (a *app) evalCommand() *cobra.Command {
 	var o evalOptions
 	cmd := &cobra.Command{
-		Use:   "eval set.json",
-		Short: "Measure a recipe on a COCO-format set through the running node",
-		Long: "Measure a recipe on a COCO-format set through the running node: its pictures are sent as simulated frames, the\n" +
-			"candidates are read back from the record, and average precision is computed per class, with precision, recall and F\n" +
-			"at the recipe's own thresholds. File names are relative to the set's folder; an image may name its template in\n" +
-			"\"reference\". The recipe must keep candidates down to --report-at (its report_at).\n\n" +
+		Use:   "eval set.json|folder",
+		Short: "Measure a recipe on a set with known truth through the running node",
+		Long: "Measure a recipe on a set with known truth through the running node: its pictures are sent as simulated frames, and what\n" +
+			"the model said of them is read back from the record. What is measured follows from the set's form:\n\n" +
+			"  detect    a COCO-format JSON file: average precision for each class at each --iou, and precision, recall and F at\n" +
+			"            the recipe's own thresholds (reject_at). File names are relative to the set's folder; an image may name its\n" +
+			"            template in \"reference\". The recipe must keep candidates down to --report-at (its report_at).\n" +
+			"  classify  a folder with a folder of pictures for each class, named as the model's labels: accuracy, macro F1, precision,\n" +
+			"            recall and F1 for each class, and the confusion matrix. The candidate with the highest score is the prediction;\n" +
+			"            where there is none, it counts as (none).\n" +
+			"  anomaly   a folder with a folder of pictures for each kind, one of them normal (--normal): AUROC of the pictures'\n" +
+			"            scores, for each kind and for all, and with masks and heatmaps AUROC and AUPRO of the pixels. Masks are\n" +
+			"            grey PNG files, a defect above 127: MVTec AD's form (test/KIND/x.png, ground_truth/KIND/x_mask.png), or\n" +
+			"            x_mask.png beside x.png, or x.png beside x.jpg. A picture's score is that of its strongest candidate, else 0.\n\n" +
 			"Exit status: 0 every picture was judged by the model, 3 not so, 1 an error, 2 wrong usage.",
-		Example: "  assay eval --recipe my-product --iou 0.5 my-set/annotations.json\n  assay eval --recipe my-product --report-at 0.05 --json my-set/annotations.json",
-		Args:    args(1, 1, "the set's JSON file"),
+		Example: "  assay eval --recipe my-product --iou 0.33,0.5 --plot curves.png my-set/annotations.json\n" +
+			"  assay eval --recipe steel --report steel.json --plot confusion.png my-classes/\n" +
+			"  assay eval --recipe tiles --normal MT_Free my-tiles/\n" +
+			"  assay eval --recipe my-product --report-at 0.05 --json my-set/annotations.json",
+		Args: args(1, 1, "the set: a JSON file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
@@ -49,30 +62,63 @@ func (a *app) evalCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	o.camera.register(f, "eval")
-	f.Float64Var(&o.iou, "iou", 0.5, "overlap above which a detection is right")
-	f.Float64Var(&o.reportAt, "report-at", 0.01, "lowest score that counts for average precision")
+	f.StringVar(&o.task, "task", "", "detect, classify or anomaly (default: by the set's form)")
+	f.StringVar(&o.normal, "normal", "", "anomaly: the folder of normal pictures (default: "+strings.Join(eval.DefaultNormal(), " or ")+")")
+	f.StringVar(&o.view, "view", "", "view of pictures that state none")
+	f.StringVar(&o.reference, "reference", "", "reference key of pictures that state none")
+	f.Float64SliceVar(&o.ious, "iou", []float64{0.5}, "detect: overlaps above which a detection is right, such as 0.33,0.5; what is called is counted at the first")
+	f.Float64Var(&o.reportAt, "report-at", 0.01, "detect, anomaly: lowest score that counts")
 	f.DurationVar(&o.wait, "wait", time.Minute, "time in which a picture must be judged; stands for the recipe's budget")
+	f.StringVar(&o.report, "report", "", "file for the report as JSON, beside the table")
+	f.StringVar(&o.plot, "plot", "", "file for a PNG: precision-recall curves, the confusion matrix, or ROC curves")
 	_ = f.MarkHidden("budget")
 	return cmd
 }
 
 func (o evalOptions) check() error {
-	switch {
-	case o.camera.recipe == "":
+	if o.camera.recipe == "" {
 		return fmt.Errorf("%w: --recipe is required", errUsage)
-	case !(o.iou > 0 && o.iou < 1):
-		return fmt.Errorf("%w: --iou %g: give an overlap above 0 and below 1", errUsage, o.iou)
+	}
+	for _, iou := range o.ious {
+		if !(iou > 0 && iou < 1) {
+			return fmt.Errorf("%w: --iou %g: give an overlap above 0 and below 1", errUsage, iou)
+		}
+	}
+	switch {
+	case len(o.ious) == 0:
+		return fmt.Errorf("%w: --iou: give at least one overlap", errUsage)
+	case !slices.Contains([]eval.Task{"", eval.Detect, eval.Classify, eval.Anomaly}, eval.Task(o.task)):
+		return fmt.Errorf("%w: --task %q: give detect, classify or anomaly", errUsage, o.task)
 	case !(o.reportAt >= 0 && o.reportAt <= 1):
 		return fmt.Errorf("%w: --report-at %g: give a score from 0 to 1", errUsage, o.reportAt)
+	case o.plot != "" && strings.ToLower(filepath.Ext(o.plot)) != ".png":
+		return fmt.Errorf("%w: --plot %s: name a .png file", errUsage, o.plot)
 	case o.wait <= 0:
 		return fmt.Errorf("%w: --wait %v: give a time above 0", errUsage, o.wait)
 	}
 	return nil
 }
 
+// evalRun is what a set's pictures met on the node.
+type evalRun struct {
+	set    eval.Set
+	labels []string // the model's
+	model  *assayv1.ModelRef
+	recipe *assayv1.RecipeRef
+	raw    *assayv1.ProfileModelResponse // nil: it could not be had
+	sum    *tally
+}
+
+// figures are what one task measures.
+type figures interface {
+	print(a *app) error
+	json() map[string]any
+	plot(w io.Writer, title string) error
+}
+
 // eval sends the set, reads back what was recorded and reports.
 func (a *app) eval(ctx context.Context, o evalOptions, path string) error {
-	set, err := eval.ReadCOCO(path)
+	set, err := eval.Read(path, eval.Task(o.task), o.normal)
 	if err != nil {
 		return err
 	}
@@ -81,219 +127,153 @@ func (a *app) eval(ctx context.Context, o evalOptions, path string) error {
 		return err
 	}
 	defer conn.Close()
-	model, err := a.checkFloor(ctx, conn, o.camera.recipe, o.reportAt)
-	if err != nil {
+	run := &evalRun{set: set}
+	if err := a.checkRecipe(ctx, conn, o, run); err != nil {
 		return err
 	}
-	if err := a.checkClasses(ctx, conn, model, set); err != nil {
+	if err := a.checkClasses(ctx, conn, run); err != nil {
 		return err
 	}
 	s, err := a.open(ctx, o.camera, nil)
 	if err != nil {
 		return err
 	}
-	sent, sum, err := a.sendSet(ctx, s, set, filepath.Dir(path), o.wait)
+	sent, sum, err := a.sendSet(ctx, s, set, o)
 	if err := errors.Join(err, closeStream(ctx, s, 30*time.Second)); err != nil {
 		return err
 	}
-	detections, err := a.readDetections(ctx, assayv1.NewResultServiceClient(conn), s.Session(), sent, o.reportAt)
+	run.sum = sum
+	results := &recorded{client: assayv1.NewResultServiceClient(conn), session: s.Session(), sent: sent}
+	var f figures
+	switch set.Task {
+	case eval.Classify:
+		f, err = a.evalClasses(ctx, results, run)
+	case eval.Anomaly:
+		f, err = a.evalAnomaly(ctx, results, run, o.reportAt)
+	case eval.Detect:
+		f, err = a.evalBoxes(ctx, results, run, o)
+	}
 	if err != nil {
 		return err
 	}
-	return a.report(set, detections, sum, o.iou)
+	a.rawRate(ctx, conn, run)
+	return errors.Join(a.reportEval(o, run, f), sum.verdict())
 }
 
-// checkFloor refuses a recipe that keeps fewer candidates than the figure needs: its AP would be cut short. It returns the
-// recipe's model.
-func (a *app) checkFloor(ctx context.Context, conn *grpc.ClientConn, recipe string, reportAt float64) (*assayv1.ModelRef, error) {
+// checkRecipe refuses a recipe that is not ready, or that keeps fewer candidates than the figures need: they would be cut
+// short. The run gets the recipe's model.
+func (a *app) checkRecipe(ctx context.Context, conn *grpc.ClientConn, o evalOptions, run *evalRun) error {
 	ctx, cancel := call(ctx)
 	defer cancel()
+	recipe := o.camera.recipe
 	resp, err := assayv1.NewRecipeServiceClient(conn).GetRecipe(ctx, &assayv1.GetRecipeRequest{Name: recipe})
 	if err != nil {
-		return nil, a.explain("get recipe "+recipe, err)
+		return a.explain("get recipe "+recipe, err)
 	}
 	r := resp.GetRecipe()
 	if !r.GetReady() {
-		return nil, fmt.Errorf("recipe %s is not ready: %s", recipe, r.GetMessage())
+		return fmt.Errorf("recipe %s is not ready: %s", recipe, r.GetMessage())
 	}
-	if r.GetReportAt() > reportAt+1e-9 {
-		return nil, fmt.Errorf("recipe %s keeps candidates from %g on, and average precision is to count them from %g: lower the recipe's report_at, or raise --report-at", recipe, r.GetReportAt(), reportAt)
+	if run.set.Task != eval.Classify && r.GetReportAt() > o.reportAt+1e-9 {
+		return fmt.Errorf("recipe %s keeps candidates from %g on, and the figures are to count them from %g: lower the recipe's report_at, or raise --report-at", recipe, r.GetReportAt(), o.reportAt)
 	}
-	return r.GetModel(), nil
+	run.model, run.recipe = r.GetModel(), r.GetRef()
+	return nil
 }
 
 // checkClasses refuses a set that was annotated with other classes than the model calls, before a picture is sent.
-func (a *app) checkClasses(ctx context.Context, conn *grpc.ClientConn, model *assayv1.ModelRef, set eval.Set) error {
+func (a *app) checkClasses(ctx context.Context, conn *grpc.ClientConn, run *evalRun) error {
 	ctx, cancel := call(ctx)
 	defer cancel()
-	resp, err := assayv1.NewModelServiceClient(conn).GetModel(ctx, &assayv1.GetModelRequest{Name: model.GetName(), Version: model.GetVersion()})
+	resp, err := assayv1.NewModelServiceClient(conn).GetModel(ctx, &assayv1.GetModelRequest{Name: run.model.GetName(), Version: run.model.GetVersion()})
 	if err != nil {
-		return a.explain("get model "+model.GetName(), err)
+		return a.explain("get model "+run.model.GetName(), err)
 	}
-	labels := resp.GetModel().GetLabels()
-	for _, class := range set.Classes {
-		if len(labels) > 0 && !slices.Contains(labels, class) {
-			return fmt.Errorf("the set has class %q, which model %s@%s does not call (it calls: %s): name the set's categories as the model's labels",
-				class, model.GetName(), model.GetVersion(), strings.Join(labels, ", "))
+	run.labels = resp.GetModel().GetLabels()
+	remedy := map[eval.Task]string{eval.Detect: "name the set's categories as the model's labels", eval.Classify: "name the set's folders as the model's labels"}[run.set.Task]
+	for _, class := range run.set.Classes {
+		if remedy != "" && len(run.labels) > 0 && !slices.Contains(run.labels, class) {
+			return fmt.Errorf("the set has class %q, which model %s@%s does not call (it calls: %s): %s",
+				class, run.model.GetName(), run.model.GetVersion(), strings.Join(run.labels, ", "), remedy)
 		}
 	}
 	return nil
 }
 
-// setSource yields a set's pictures as simulated frames, in its order.
-type setSource struct {
-	set  eval.Set
-	dir  string
-	wait time.Duration
-	next int
-}
-
-func (s *setSource) Len() int     { return len(s.set.Images) }
-func (s *setSource) Close() error { return nil }
-
-func (s *setSource) Next(ctx context.Context) (camera.Shot, error) {
-	if s.next == len(s.set.Images) {
-		return camera.Shot{}, io.EOF
-	}
-	im := s.set.Images[s.next]
-	s.next++
-	data, err := os.ReadFile(filepath.Join(s.dir, im.File))
+// rawRate asks what the model's graph alone was measured at on the node's device.
+func (a *app) rawRate(ctx context.Context, conn *grpc.ClientConn, run *evalRun) {
+	ctx, cancel := call(ctx)
+	defer cancel()
+	p, err := assayv1.NewModelServiceClient(conn).ProfileModel(ctx, &assayv1.ProfileModelRequest{Name: run.model.GetName(), Version: run.model.GetVersion()})
 	if err != nil {
-		return camera.Shot{}, fmt.Errorf("picture of the set: %w", err)
+		fmt.Fprintln(os.Stderr, "assay: the rate of ONNX Runtime alone is not known:", a.explain("profile model "+run.model.GetName(), err))
+		return
 	}
-	frame := inspection.Frame{
-		Serial: fmt.Sprintf("eval-%d", s.next-1), View: im.View, Reference: im.Reference, Budget: s.wait, Simulated: true,
-		Image: inspection.Image{Format: camera.FormatOf(data), Width: im.Width, Height: im.Height, Data: inspection.NewBuffer(nil, data)},
-	}
-	return camera.Shot{Name: im.File, Frame: frame}, ctx.Err()
+	run.raw = p
 }
 
-// sendSet streams the set and returns the image index of each sent seq.
-func (a *app) sendSet(ctx context.Context, s *camera.Stream, set eval.Set, dir string, wait time.Duration) (map[uint64]int, *tally, error) {
-	sent := map[uint64]int{}
-	sum := newTally()
-	bar := progress(len(set.Images), "eval")
-	err := s.Run(ctx, &setSource{set: set, dir: dir, wait: wait}, func(shot camera.Shot, o camera.Outcome) error {
-		_ = bar.Add(1)
-		sum.add(o)
-		var image int
-		if _, err := fmt.Sscanf(o.Frame.Serial, "eval-%d", &image); err != nil {
-			return fmt.Errorf("picture %s came back with serial %q", shot.Name, o.Frame.Serial)
-		}
-		sent[o.Frame.Key.Seq] = image
-		if o.Answer == nil || o.Answer.Judgement.Source != inspection.SourceModel {
-			_ = bar.Clear()
-			fmt.Fprintf(os.Stderr, "assay: %s was not judged by the model: %s %s\n", plain(shot.Name), o.Verdict, told(false, nil, string(o.Reason), outcomeWhy(o)))
-		}
-		return nil
-	})
-	_ = bar.Finish()
-	sum.finish()
-	return sent, sum, err
+// reportEval prints the figures and writes the files that are wanted.
+func (a *app) reportEval(o evalOptions, run *evalRun, f figures) error {
+	var errs []error
+	if a.json {
+		errs = append(errs, a.printJSON(run.json(f)))
+	} else {
+		errs = append(errs, f.print(a))
+		fmt.Fprintln(a.out, run)
+		fmt.Fprintln(a.out, run.sum)
+	}
+	if o.report != "" {
+		errs = append(errs, writeFile(o.report, func(w io.Writer) error { return (&app{out: w}).printJSON(run.json(f)) }))
+	}
+	if o.plot != "" {
+		title := fmt.Sprintf("%s@%s, recipe %s revision %d: ", run.model.GetName(), run.model.GetVersion(), run.recipe.GetName(), run.recipe.GetRevision())
+		errs = append(errs, writeFile(o.plot, func(w io.Writer) error { return f.plot(w, title) }))
+	}
+	return errors.Join(errs...)
 }
 
-// readDetections reads the session's results and returns every candidate of the first model judgement of each.
-func (a *app) readDetections(ctx context.Context, client assayv1.ResultServiceClient, session string, sent map[uint64]int, floor float64) ([]eval.Detection, error) {
-	req := &assayv1.ListResultsRequest{PageSize: 1000, Ascending: true, Filter: &assayv1.ResultFilter{Session: session, Simulated: assayv1.Simulated_SIMULATED_ONLY}}
-	var detections []eval.Detection
-	seen := 0
-	for {
-		page, cancel := call(ctx)
-		resp, err := client.ListResults(page, req)
-		cancel()
-		if err != nil {
-			return nil, a.explain("read results", err)
-		}
-		for _, r := range resp.GetResults() {
-			image, ok := sent[r.GetKey().GetSeq()]
-			if !ok {
-				return nil, fmt.Errorf("result %s has seq %d, which was not sent", r.GetId(), r.GetKey().GetSeq())
-			}
-			seen++
-			detections = append(detections, candidates(r, image, floor)...)
-		}
-		if req.Cursor = resp.GetNextCursor(); req.Cursor == "" {
-			break
-		}
+// writeFile writes a file of this name, and removes it again where that fails.
+func writeFile(name string, write func(w io.Writer) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("write a file: %w", err)
 	}
-	if seen != len(sent) {
-		return nil, fmt.Errorf("%d frames were sent and %d results are recorded", len(sent), seen)
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		_ = os.Remove(name)
+		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return detections, nil
+	return nil
 }
 
-func candidates(r *assayv1.Result, image int, floor float64) []eval.Detection {
-	var out []eval.Detection
-	for _, j := range r.GetJudgements() {
-		if j.GetSource() != assayv1.Source_SOURCE_MODEL {
-			continue
-		}
-		for _, d := range j.GetDefects() {
-			b := d.GetBox()
-			if d.GetScore() >= floor {
-				out = append(out, eval.Detection{
-					Image: image, Class: d.GetClass(), Score: d.GetScore(), Called: d.GetCalled() && d.GetVerdict() == assayv1.Verdict_VERDICT_FAIL,
-					Box: inspection.Box{X1: b.GetX1(), Y1: b.GetY1(), X2: b.GetX2(), Y2: b.GetY2()},
-				})
-			}
-		}
-		break
+// rate is the frames a second that were served, from the first one's sending to the last one's record.
+func (r *evalRun) rate() float64 {
+	if r.sum.Seconds == 0 {
+		return math.NaN()
+	}
+	return float64(r.sum.Frames) / r.sum.Seconds
+}
+
+// String says what was measured, and how fast it was beside the graph alone.
+func (r *evalRun) String() string {
+	s := fmt.Sprintf("Model %s@%s (digest %.12s), recipe %s revision %d (digest %.12s).\nServed %.1f frames/s", r.model.GetName(), r.model.GetVersion(), r.model.GetDigest(),
+		r.recipe.GetName(), r.recipe.GetRevision(), r.recipe.GetDigest(), r.rate())
+	if t := r.raw.GetThroughput(); t != nil {
+		s += fmt.Sprintf("; ONNX Runtime alone was measured at %.1f samples/s (%s, graph %s, callers %d, threads of each %d, batch %d)",
+			t.GetSamplesPerSecond(), r.raw.GetDevice(), t.GetVariant(), t.GetCallers(), t.GetThreads(), t.GetBatch())
+	}
+	return s + "."
+}
+
+func (r *evalRun) json(f figures) map[string]any {
+	out := f.json()
+	out["task"], out["summary"], out["frames_per_second"] = r.set.Task, r.sum, number(r.rate())
+	out["model"] = map[string]any{"name": r.model.GetName(), "version": r.model.GetVersion(), "digest": r.model.GetDigest()}
+	out["recipe"] = map[string]any{"name": r.recipe.GetName(), "revision": r.recipe.GetRevision(), "digest": r.recipe.GetDigest()}
+	if t := r.raw.GetThroughput(); t != nil {
+		out["raw"] = map[string]any{"samples_per_second": t.GetSamplesPerSecond(), "device": r.raw.GetDevice(), "variant": t.GetVariant(),
+			"threads": t.GetThreads(), "callers": t.GetCallers(), "batch": t.GetBatch()}
 	}
 	return out
-}
-
-func (a *app) report(set eval.Set, detections []eval.Detection, sum *tally, iou float64) error {
-	report, err := eval.Evaluate(set.Classes, set.Truths, detections, iou)
-	if err != nil {
-		return fmt.Errorf("the model's classes and the set's do not agree: %w", err)
-	}
-	if a.json {
-		err = a.printReportJSON(report, sum)
-	} else {
-		err = a.printReport(report, sum)
-	}
-	return errors.Join(err, sum.verdict())
-}
-
-func (a *app) printReport(report eval.Report, sum *tally) error {
-	err := a.table(fmt.Sprintf("CLASS\tAP@%g\tTRUTHS\tPRECISION\tRECALL\tF\tFOUND\tFALSE\tMISSED", report.IoU), func(w io.Writer) {
-		row := func(name string, ap float64, truths int, c eval.Counts) {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", name, percent(ap), truths, percent(c.Precision()), percent(c.Recall()), percent(c.F()), c.Right, c.Wrong, c.Missed)
-		}
-		truths := 0
-		for _, c := range report.Classes {
-			row(c.Class, c.AP, c.Truths, c.Counts)
-			truths += c.Truths
-		}
-		row("all (mean AP)", report.MeanAP, truths, report.Total)
-	})
-	fmt.Fprintln(a.out, "Precision, recall and F are at the recipe's reject_at.")
-	fmt.Fprintln(a.out, sum)
-	return err
-}
-
-func (a *app) printReportJSON(report eval.Report, sum *tally) error {
-	type figures struct {
-		Class     string   `json:"class"`
-		AP        *float64 `json:"ap"`
-		Truths    int      `json:"truths"`
-		Precision *float64 `json:"precision"`
-		Recall    *float64 `json:"recall"`
-		F         *float64 `json:"f"`
-		Found     int      `json:"found"`
-		False     int      `json:"false"`
-		Missed    int      `json:"missed"`
-	}
-	of := func(class string, ap float64, truths int, c eval.Counts) figures {
-		return figures{class, number(ap), truths, number(c.Precision()), number(c.Recall()), number(c.F()), c.Right, c.Wrong, c.Missed}
-	}
-	var classes []figures
-	truths := 0
-	for _, c := range report.Classes {
-		classes = append(classes, of(c.Class, c.AP, c.Truths, c.Counts))
-		truths += c.Truths
-	}
-	return a.printJSON(map[string]any{"iou": report.IoU, "classes": classes, "all": of("", report.MeanAP, truths, report.Total), "summary": sum})
 }
 
 // number is nil for what cannot be told, for JSON knows no NaN.

@@ -65,7 +65,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.addr, "addr", "127.0.0.1:7070", "the node's gRPC address")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line, for scripts")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
-	root.AddCommand(a.streamCommand(), a.evalCommand(), a.benchCommand(), a.demoCommand(), a.boardsCommand(),
+	root.AddCommand(a.streamCommand(), a.evalCommand(), a.renderCommand(), a.benchCommand(), a.demoCommand(),
 		a.resultsCommand(), a.modelsCommand(), a.recipesCommand(), a.statusCommand(), versionCommand())
 	return root
 }

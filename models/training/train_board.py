@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Train the detector of board layers (models/pcb-pair) on DeepPCB and on boards that `assay boards` draws.
+"""Train the detector of board layers (models/pcb-pair) on DeepPCB and on boards that `assay render` draws.
 
-    bin/assay boards --set training --count 600 --products 600 --good 5 --png build/boards/training
-    bin/assay boards --set test --count 100 --products 100 --good 10 --png build/boards/test
+    bin/assay render build/boards/training --set training --boards 600 --products 600 --good 5 --png
+    bin/assay render build/boards/test --set test --boards 100 --products 100 --good 10 --png
     models/training/train_board.py --data ../shared/data/deeppcb --boards build/boards --out build/pcb-pair
 
 One command from data to model: it packs the pictures, plants further defects on the templates, trains, measures on the
@@ -64,7 +64,7 @@ def read_boards(folder):
             x, y, w, h = a["bbox"]
             boxes[a["image_id"]].append([x, y, x + w, y + h, names[a["category_id"]]])
         for im in coco["images"]:
-            template = folder / name / "recipes" / "boards" / f"{im['reference']}.png"
+            template = folder / name / "recipes" / "rendered-detect" / f"{im['reference']}.png"
             yield kind, name, copper(images / im["file_name"]), copper(template), boxes[im["id"]]
 
 
@@ -610,7 +610,7 @@ def export(net, path):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data/deeppcb"), help="folder of DeepPCB")
-    p.add_argument("--boards", type=pathlib.Path, default=pathlib.Path("build/boards"), help="folder with training/ and test/ as `assay boards` writes them")
+    p.add_argument("--boards", type=pathlib.Path, default=pathlib.Path("build/boards"), help="folder with training/ and test/ as `assay render` writes them")
     p.add_argument("--pack", type=pathlib.Path, default=pathlib.Path("build/boards/pack.npz"), help="all pictures in one file; made where it is missing")
     p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/pcb-pair"), help="folder for checkpoint, figures and model")
     p.add_argument("--device", default="cpu", help="cpu or cuda")

@@ -33,7 +33,12 @@ type ClassReport struct {
 	Truths     int // crowd regions not counted
 	Detections int // inside crowd regions not counted
 	Counts         // at the recipe's own thresholds
+	Curve      []PRPoint
 }
+
+// PRPoint is what recall and precision are when every detection from Score on is called. A curve's scores fall and its
+// recall rises.
+type PRPoint struct{ Score, Recall, Precision float64 }
 
 // Counts are the outcomes of the called detections.
 type Counts struct {
@@ -64,6 +69,15 @@ type Report struct {
 	Classes []ClassReport // in the order asked for
 	MeanAP  float64       // over the classes that have truths; NaN when none has
 	Total   Counts
+}
+
+// Truths is how many truths all classes have together, crowd regions not counted.
+func (r Report) Truths() int {
+	n := 0
+	for _, c := range r.Classes {
+		n += c.Truths
+	}
+	return n
 }
 
 // Evaluate computes average precision per class at one IoU threshold.
@@ -130,12 +144,13 @@ func evaluateClass(class string, truths []Truth, detections []Detection, iou flo
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Image, b.Image))
 	})
 	var right []bool // of each counted detection, by falling score
+	var scores []float64
 	for _, d := range mine {
 		hit, ignored := match(d, byImage[d.Image], iou)
 		if ignored {
 			continue
 		}
-		right = append(right, hit)
+		right, scores = append(right, hit), append(scores, d.Score)
 		switch {
 		case d.Called && hit:
 			report.Right++
@@ -147,8 +162,24 @@ func evaluateClass(class string, truths []Truth, detections []Detection, iou flo
 	report.Missed = report.Truths - report.Right
 	if report.Truths > 0 {
 		report.AP = averagePrecision(right, report.Truths)
+		report.Curve = prCurve(right, scores, report.Truths)
 	}
 	return report
+}
+
+// prCurve has one point for each different score; detections of one score are called together.
+func prCurve(right []bool, scores []float64, truths int) []PRPoint {
+	var curve []PRPoint
+	hits := 0
+	for i, r := range right {
+		if r {
+			hits++
+		}
+		if i+1 == len(right) || scores[i+1] != scores[i] {
+			curve = append(curve, PRPoint{scores[i], float64(hits) / float64(truths), float64(hits) / float64(i+1)})
+		}
+	}
+	return curve
 }
 
 type candidate struct {

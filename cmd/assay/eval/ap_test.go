@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,22 @@ func TestEvaluateCountsWhatTheRecipeCalled(t *testing.T) {
 	}
 	if p, r, f := got.Precision(), got.Recall(), got.F(); p != 0.5 || r != 1.0/3 || f != 0.4 {
 		t.Errorf("P %v R %v F %v, want 0.5 0.333 0.4", p, r, f)
+	}
+}
+
+func TestPRCurveHasOnePointForEachScore(t *testing.T) {
+	truths := []Truth{{Class: "a", Box: unit(0)}, {Class: "a", Box: unit(100)}}
+	detections := []Detection{{Class: "a", Score: 0.9, Box: unit(0)}, {Class: "a", Score: 0.5, Box: unit(500)}, {Class: "a", Score: 0.5, Box: unit(100)}, {Class: "a", Score: 0.1, Box: unit(600)}}
+	report, err := Evaluate([]string{"a"}, truths, detections, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []PRPoint{{0.9, 0.5, 1}, {0.5, 1, 2.0 / 3}, {0.1, 1, 0.5}}
+	if got := report.Classes[0].Curve; !slices.Equal(got, want) {
+		t.Errorf("curve %v, want %v", got, want)
+	}
+	if report.Truths() != 2 {
+		t.Errorf("%d truths, want 2", report.Truths())
 	}
 }
 

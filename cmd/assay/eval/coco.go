@@ -11,22 +11,6 @@ import (
 	"github.com/assay-vision/assay/inspection"
 )
 
-// Set is a COCO-format detection set.
-type Set struct {
-	Images  []Image
-	Classes []string // in the order of the file
-	Truths  []Truth  // Truth.Image indexes Images
-}
-
-// Image is one picture of a set.
-type Image struct {
-	File      string // as written, relative to the set's own folder
-	Width     int    // px; 0 when the set does not say
-	Height    int
-	Reference string // key of its template in the recipe; empty: none stated
-	View      string
-}
-
 type cocoFile struct {
 	Images []struct {
 		ID        int64  `json:"id"`
@@ -61,6 +45,7 @@ func ReadCOCO(path string) (Set, error) {
 	if err != nil {
 		return Set{}, fmt.Errorf("read the set %s: %w", path, err)
 	}
+	set.Dir = filepath.Dir(path)
 	return set, nil
 }
 
@@ -69,7 +54,7 @@ func parseCOCO(r io.Reader) (Set, error) {
 	if err := json.NewDecoder(r).Decode(&file); err != nil {
 		return Set{}, fmt.Errorf("not a COCO file: %w", err)
 	}
-	var set Set
+	set := Set{Task: Detect}
 	categories, err := file.categories(&set)
 	if err != nil {
 		return Set{}, err
