@@ -117,12 +117,13 @@ func noPictureInput(m *onnx.Model) error {
 	if len(names) == 0 {
 		names = []string{"none"}
 	}
-	return fmt.Errorf("no picture input: want one of 4 axes, [N,C,H,W] or [N,H,W,C], in float32 or uint8; the graph's inputs are %s: export with the batch axis and in float32 (half=False)", shorten(names))
+	return fmt.Errorf("no picture input: want one of [N,C,H,W] or [N,H,W,C], or these without N, in float32 or uint8; the graph's inputs are %s: export the network with its picture as input, in float32 (half=False)", shorten(names))
 }
 
-// TakesPicture reports whether an input can be filled with a picture: it has four axes and is float32 or uint8.
+// TakesPicture reports whether an input can be filled with a picture: it has four axes, or three without a
+// batch, and is float32 or uint8.
 func TakesPicture(t onnx.Tensor) bool {
-	return len(t.Shape) == 4 && (t.Type == string(Float32) || t.Type == string(Uint8))
+	return (len(t.Shape) == 4 || len(t.Shape) == 3) && (t.Type == string(Float32) || t.Type == string(Uint8))
 }
 
 // shorten lists at most five names.

@@ -38,6 +38,7 @@ func operator(domain, name string) []byte {
 func TestCheckGraphTakesWhatNodesRun(t *testing.T) {
 	for name, graph := range map[string][]byte{
 		"float32":        append(imports("", 25), graphOf(1, 4)...),
+		"without batch":  append(imports("", 17), graphOf(1, 3)...),
 		"uint8":          append(imports("", 7), graphOf(2, 4)...),
 		"the format":     append(append(varint(1, 13), imports("", 25)...), graphOf(1, 4)...),
 		"ai.onnx.ml":     append(imports("ai.onnx.ml", 5), graphOf(1, 4, operator("ai.onnx.ml", "Scaler"))...),
@@ -70,7 +71,7 @@ func TestCheckGraphRefuses(t *testing.T) {
 		{"many", append(imports("", 17), graphOf(1, 4, operator("x", "A"), operator("x", "B"), operator("x", "C"), operator("x", "D"), operator("x", "E"), operator("x", "F"), operator("x", "G"))...), []string{`"x.E", 2 more`}},
 		{"external data", append(imports("", 17), graphOf(1, 4, message(5, message(8, []byte("w")), varint(14, 1)))...), []string{`other files: "w"`, "one file"}},
 		{"half", append(imports("", 17), graphOf(10, 4)...), []string{`no picture input`, `"x" float16 [3 3 3 3]`, "half=False"}},
-		{"three axes", append(imports("", 17), graphOf(1, 3)...), []string{`"x" float32 [3 3 3]`, "batch axis"}},
+		{"two axes", append(imports("", 17), graphOf(1, 2)...), []string{`"x" float32 [3 3]`, "with its picture as input"}},
 		{"no input", append(imports("", 17), message(7)...), []string{"the graph's inputs are none"}},
 		{"all at once", append(imports("", 26), graphOf(10, 4, operator("x", "A"))...), []string{"opset 26", `"x.A"`, "no picture input"}},
 	} {
