@@ -87,14 +87,6 @@ variants: [{name: int8, file: model.int8.onnx}, {name: fp-16_b, file: half.onnx}
 	}
 }
 
-// TestQuotedUnknownIsAName: a class may be called so.
-func TestQuotedUnknownIsAName(t *testing.T) {
-	got, err := ParseManifest("m.yaml", []byte(strings.Replace(minimal, "[scratch, dent]", `["UNKNOWN"]`, 1)))
-	if err != nil || !reflect.DeepEqual(got.Labels, []string{Unstated}) {
-		t.Errorf("got %q, %v; want the label", got.Labels, err)
-	}
-}
-
 func TestParseManifestReadsScaledDecode(t *testing.T) {
 	got, err := ParseManifest("m.yaml", []byte(strings.Replace(minimal, "resize:", "decode: scaled\n    resize:", 1)))
 	if err != nil || got.Inputs[0].Decode != DecodeScaled {
@@ -160,9 +152,6 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"stride zero", "decoder: ssd\n  tensors: {scores: s, boxes: b}", "decoder: yolox\n  tensors: {output: o}\n  strides: [0]", "output.strides[0]: 0"},
 		{"two levels of peaks", "decoder: ssd", "decoder: peak-grid\n  strides: [4, 8]", "output.strides: 2 strides"},
 		{"no labels", "labels: [scratch, dent]", "labels: []", "m.yaml:12: labels: required"},
-		{"not stated", "labels: [scratch, dent]", "labels: UNKNOWN", "m.yaml:12: labels: UNKNOWN: state it"},
-		{"not stated below", "width: 320", "width: UNKNOWN", "m.yaml:5: inputs[0].width: UNKNOWN: state it"},
-		{"label not stated", "[scratch, dent]", "[scratch, UNKNOWN]", "m.yaml:12: labels[1]: UNKNOWN: state it"},
 		{"label empty", "[scratch, dent]", "[scratch, ~]", "labels[1]"},
 		{"label unprintable", "[scratch, dent]", `["a\tb"]`, "labels[0]"},
 		{"label twice", "[scratch, dent]", "[dent, dent]", `labels[1]: "dent" is listed twice`},
