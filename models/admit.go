@@ -147,3 +147,6 @@ func infos(ts []onnx.Tensor) []TensorInfo {
 	}
 	return out
 }
+
+// ValidName reports whether a model may have the name: a-z, 0-9, _ and -, beginning with a letter or digit.
+func ValidName(s string) bool { return validName(s) }
