@@ -33,41 +33,54 @@ const rolePrototypes = "prototypes"
 
 var suppression = assumed("nms.iou", "0.45", "the overlap that most YOLO code suppresses at, check")
 
-// rows returns the output with three axes and its rows and columns, 0 for an open axis; prototypes is the second output
-// of four axes, if there is one. ok is false for other outputs.
-func (f *facts) rows() (out onnx.Tensor, a, b int64, prototypes *onnx.Tensor, ok bool) {
+// rows is an output of three axes, with what the rules ask of it.
+type rows struct {
+	onnx.Tensor
+	a, b       int64        // its second and third axis, 0 for an open one
+	prototypes *onnx.Tensor // the output of four axes beside it, nil for none
+	m          int64        // the mask coefficients that each row then has
+	grid       string       // the strides whose cells number a, as YAML; "" for none
+	columns    bool         // there are cells that number b
+	triple     bool         // a is three for each cell: anchors
+	few        bool         // a is no more than an end-to-end export has
+}
+
+// rows returns the graph's only output but for prototypes; ok is false for other outputs.
+func (f *facts) rows() (r rows, ok bool) {
 	n := len(f.outputs)
 	if n < 1 || n > 2 || len(f.outputs[0].Shape) != 3 || !isFloat(f.outputs[0]) {
-		return onnx.Tensor{}, 0, 0, nil, false
+		return r, false
 	}
+	r.Tensor = f.outputs[0]
 	if n == 2 {
 		if len(f.outputs[1].Shape) != 4 || f.outputs[1].Shape[1] < 1 {
-			return onnx.Tensor{}, 0, 0, nil, false
+			return r, false
 		}
-		prototypes = &f.outputs[1]
+		r.prototypes, r.m = &f.outputs[1], f.outputs[1].Shape[1]
 	}
-	out = f.outputs[0]
-	return out, max(out.Shape[1], 0), max(out.Shape[2], 0), prototypes, true
+	r.a, r.b = max(r.Shape[1], 0), max(r.Shape[2], 0)
+	r.grid, r.columns = f.grid(r.a), f.grid(r.b) != ""
+	r.triple = r.a > 0 && (r.a == 3*f.anchors(8, 16, 32) || r.a == 3*f.anchors(8, 16, 32, 64))
+	r.few = r.a <= maxRows && !r.triple
+	return r, true
 }
 
 // yolo is a reading of a rows output.
-func yolo(rank int, family, decoder, because string, classes int64, out onnx.Tensor, prototypes *onnx.Tensor) candidate {
+func yolo(rank int, family, decoder, because string, classes int64, r rows) candidate {
 	c := candidate{
-		rank: rank, family: family, decoder: decoder, because: because, task: models.TaskDetect, classes: classes,
-		tensors: []tensor{{models.RoleOutput, out}}, pixels: letterboxed(family), iou: suppression,
+		rank: rank, family: family, decoder: decoder, because: because, task: models.TaskDetect, classes: max(classes, 0),
+		tensors: []tensor{{models.RoleOutput, r.Tensor}}, pixels: letterboxed(family), iou: suppression,
 	}
-	if prototypes != nil {
-		c.tensors, c.task = append(c.tensors, tensor{rolePrototypes, *prototypes}), models.TaskSegment
+	if r.prototypes != nil {
+		c.tensors, c.task = append(c.tensors, tensor{rolePrototypes, *r.prototypes}), models.TaskSegment
+	}
+	switch decoder {
+	case yoloEndToEnd: // gives each object once
+		c.iou = field{}
+	case rtdetr:
+		c.iou, c.pixels = field{}, stretched(family)
 	}
 	return c
-}
-
-// masks returns the number of mask coefficients that each row has.
-func masks(prototypes *onnx.Tensor) int64 {
-	if prototypes == nil {
-		return 0
-	}
-	return prototypes.Shape[1]
 }
 
 // unserved refuses what Ultralytics exports and no decoder reads.
@@ -85,72 +98,82 @@ func (f *facts) unserved() error {
 // ultralyticsRule reads graphs with Ultralytics' metadata, YOLOv5's included, by the number of names that they list.
 func ultralyticsRule(f *facts) []candidate {
 	u := f.ultra
-	out, a, b, prototypes, ok := f.rows()
+	r, ok := f.rows()
 	if !u.found || !ok || u.task == "classify" {
 		return nil
 	}
-	nc, m := int64(len(u.names)), masks(prototypes)
-	meta := fmt.Sprintf("metadata names lists %d classes and the output is %s", nc, say(out))
-	if prototypes != nil {
-		meta += fmt.Sprintf(" with prototypes %s", say(*prototypes))
+	meta := fmt.Sprintf("metadata names lists %d classes and the output is %s", len(u.names), say(r.Tensor))
+	if r.prototypes != nil {
+		meta += " with prototypes " + say(*r.prototypes)
 	}
-	description := strings.ToLower(u.description)
-	transformer := strings.Contains(description, "rtdetr") || strings.Contains(description, "rt-detr")
-	endToEnd, gridded := u.endToEnd == "True" || u.nms, u.endToEnd == "False" && !u.nms
-	triple := a > 0 && (a == 3*f.anchors(8, 16, 32) || a == 3*f.anchors(8, 16, 32, 64))
-	few := a <= maxRows && !triple
 	var cs []candidate
-	add := func(family, decoder, layout string) {
-		cs = append(cs, yolo(byMetadata, family, decoder, meta+", so "+layout, nc, out, prototypes))
-	}
-	if a == 4+nc+m && !transformer && !endToEnd {
-		add("Ultralytics YOLOv8 or later", yolov8, "[N,4+C,A]")
-	}
-	if b == 5+nc+m && a != 4+nc+m && !transformer && !endToEnd && (a == 0 || triple || a > maxRows) {
-		add("YOLOv5", yolov5, "[N,A,5+C]")
-	}
-	if b == 6+m && few && !transformer && !gridded {
-		add("Ultralytics, end to end", yoloEndToEnd, "[N,K,6]")
-	}
-	if b == 4+nc && few && a != 4+nc && prototypes == nil && !endToEnd && !strings.Contains(description, "yolo") {
-		add("Ultralytics RT-DETR", rtdetr, "[N,K,4+C]")
-	}
-	for i := range cs {
-		cs[i] = cs[i].withoutSuppression()
-		if cs[i].decoder == rtdetr {
-			cs[i].pixels = stretched(cs[i].family)
+	for _, reading := range []struct {
+		fits                    bool
+		family, decoder, layout string
+	}{
+		{u.isColumns(r), "Ultralytics YOLOv8 or later", yolov8, "[N,4+C,A]"},
+		{u.isAnchors(r), "YOLOv5", yolov5, "[N,A,5+C]"},
+		{u.isEndToEnd(r), "Ultralytics, end to end", yoloEndToEnd, "[N,K,6]"},
+		{u.isQueries(r), "Ultralytics RT-DETR", rtdetr, "[N,K,4+C]"},
+	} {
+		if reading.fits {
+			cs = append(cs, yolo(byMetadata, reading.family, reading.decoder, meta+", so "+reading.layout, int64(len(u.names)), r))
 		}
 	}
 	return cs
 }
 
-// withoutSuppression drops nms where the graph gives each object once.
-func (c candidate) withoutSuppression() candidate {
-	if c.decoder == yoloEndToEnd || c.decoder == rtdetr {
-		c.iou = field{}
-	}
-	return c
+// says reports what the metadata say of the kind of export, if they do: exporters before end2end only describe the model.
+func (u ultralytics) says() (endToEnd, transformer bool) {
+	d := strings.ToLower(u.description)
+	return u.endToEnd == "True" || u.nms, strings.Contains(d, "rtdetr") || strings.Contains(d, "rt-detr")
+}
+
+func (u ultralytics) isColumns(r rows) bool {
+	endToEnd, transformer := u.says()
+	return !endToEnd && !transformer && r.a == 4+int64(len(u.names))+r.m
+}
+
+func (u ultralytics) isAnchors(r rows) bool {
+	endToEnd, transformer := u.says()
+	return !endToEnd && !transformer && !u.isColumns(r) && r.b == 5+int64(len(u.names))+r.m && (r.a == 0 || !r.few)
+}
+
+func (u ultralytics) isEndToEnd(r rows) bool {
+	endToEnd, transformer := u.says()
+	return (endToEnd || u.endToEnd != "False") && !transformer && r.few && r.b == 6+r.m
+}
+
+func (u ultralytics) isQueries(r rows) bool {
+	endToEnd, _ := u.says()
+	yolo := strings.Contains(strings.ToLower(u.description), "yolo")
+	return !endToEnd && !yolo && !u.isColumns(r) && r.few && r.prototypes == nil && r.b == 4+int64(len(u.names))
 }
 
 // yoloxRule knows YOLOX by its names: input images, output output, and one row for each cell.
 func yoloxRule(f *facts) []candidate {
-	out, a, b, prototypes, ok := f.rows()
-	if !ok || prototypes != nil || f.ultra.found || f.first().Name != "images" || out.Name != "output" || b < 6 {
+	r, ok := f.rows()
+	if !ok || r.prototypes != nil || f.ultra.found || f.first().Name != "images" || r.Name != "output" || r.b < 6 || r.grid == "" {
 		return nil
 	}
-	strides := f.grid(a)
-	if strides == "" {
-		return nil
-	}
-	why := fmt.Sprintf("the input is images, the output %s has one row for each cell of strides %s", say(out), strides)
-	c := yolo(byName, "YOLOX, raw", models.DecoderYOLOX, why+", and no Exp is in the graph, so boxes are not decoded", b-5, out, nil)
+	why := fmt.Sprintf("the input is images, the output %s has one row for each cell of strides %s", say(r.Tensor), r.grid)
 	if f.model.Uses("Exp") {
-		c = yolo(byName, "YOLOX, decoded", yolov5, why+", and boxes are decoded in the graph, which has an Exp", b-5, out, nil)
-	} else {
-		c.output = []field{known("strides", strides, fmt.Sprintf("its cells are the graph's %d rows", a))}
+		c := yolo(byName, "YOLOX, decoded", yolov5, why+", and boxes are decoded in the graph, which has an Exp", r.b-5, r)
+		c.pixels = yoloxPixels()
+		return []candidate{c}
 	}
+	return []candidate{rawYOLOX(byName, why+", and no Exp is in the graph, so boxes are not decoded", r)}
+}
+
+// rawYOLOX is a reading of rows whose boxes are not decoded.
+func rawYOLOX(rank int, because string, r rows) candidate {
+	c := yolo(rank, "YOLOX, raw", models.DecoderYOLOX, because, r.b-5, r)
 	c.pixels = yoloxPixels()
-	return []candidate{c}
+	c.output = []field{unknown("strides", "px of each level, as in [8, 16, 32]")}
+	if r.grid != "" {
+		c.output[0] = known("strides", r.grid, fmt.Sprintf("its cells are the graph's %d rows", r.a))
+	}
+	return c
 }
 
 // yoloxPixels are BGR as they are, since YOLOX 0.2.
@@ -175,58 +198,46 @@ func (f *facts) grid(a int64) string {
 
 // yolov6Rule knows YOLOv6 by its names: input images, output outputs.
 func yolov6Rule(f *facts) []candidate {
-	out, a, b, prototypes, ok := f.rows()
-	if !ok || prototypes != nil || f.ultra.found || f.first().Name != "images" || out.Name != "outputs" || b < 6 || f.grid(a) == "" {
+	r, ok := f.rows()
+	if !ok || r.prototypes != nil || f.ultra.found || f.first().Name != "images" || r.Name != "outputs" || r.b < 6 || r.grid == "" {
 		return nil
 	}
-	return []candidate{yolo(byName, "YOLOv6", yolov5, fmt.Sprintf("the input is images, the output %s has one decoded row for each cell", say(out)), b-5, out, nil)}
+	return []candidate{yolo(byName, "YOLOv6", yolov5, fmt.Sprintf("the input is images, the output %s has one decoded row for each cell", say(r.Tensor)), r.b-5, r)}
 }
 
 // rowsRule reads a rows output by its shape alone.
 func rowsRule(f *facts) []candidate {
-	out, a, b, prototypes, ok := f.rows()
+	r, ok := f.rows()
 	if !ok {
 		return nil
 	}
-	m, grid := masks(prototypes), f.grid(max(a, 1))
-	rank := func(typical bool) int {
-		if typical {
-			return byShape
-		}
-		return byDecoder
-	}
-	triple := a > 0 && (a == 3*f.anchors(8, 16, 32) || a == 3*f.anchors(8, 16, 32, 64))
-	columns := f.grid(max(b, 1)) != "" // as many as there are cells
+	holds := func(axis, least int64) bool { return axis == 0 || axis >= least }
+	queries := r.few && r.a > 0 && r.grid == "" && !(r.columns && r.a < r.b)
+	alone := r.prototypes == nil
 	var cs []candidate
-	add := func(typical bool, family, decoder, layout string, classes int64) {
-		c := yolo(rank(typical), family, decoder, fmt.Sprintf("the output is %s, as %s", say(out), layout), max(classes, 0), out, prototypes)
-		cs = append(cs, c.withoutSuppression())
-	}
-	if a == 0 || a >= 5+m {
-		add(columns, "YOLOv8 or later", yolov8, "[N,4+C,A] with one column for each cell", a-4-m)
-	}
-	if b == 0 || b >= 6+m {
-		add(triple || grid != "", "YOLOv5, or decoded YOLOX", yolov5, "[N,A,5+C] with decoded rows for each cell", b-5-m)
-	}
-	few := a > 0 && a <= maxRows && grid == "" && !triple && !(columns && a < b)
-	if b == 6+m {
-		add(few, "YOLO, end to end", yoloEndToEnd, "[N,K,6]", 0)
-	}
-	if prototypes != nil {
-		return cs
-	}
-	if b == 0 || b >= 6 {
-		add(grid != "", "YOLOX, raw", models.DecoderYOLOX, "[N,A,5+C] with raw rows for each cell", b-5)
-		c := &cs[len(cs)-1]
-		c.pixels = yoloxPixels()
-		c.output = []field{unknown("strides", "px of each level, as in [8, 16, 32]")}
-		if grid != "" {
-			c.output[0] = known("strides", grid, fmt.Sprintf("its cells are the graph's %d rows", a))
+	for _, reading := range []struct {
+		fits, typical           bool
+		family, decoder, layout string
+		classes                 int64
+	}{
+		{holds(r.a, 5+r.m), r.columns, "YOLOv8 or later", yolov8, "[N,4+C,A] with one column for each cell", r.a - 4 - r.m},
+		{holds(r.b, 6+r.m), r.triple || r.grid != "", "YOLOv5, or decoded YOLOX", yolov5, "[N,A,5+C] with decoded rows for each cell", r.b - 5 - r.m},
+		{holds(r.b, 6) && alone, r.grid != "", "YOLOX, raw", models.DecoderYOLOX, "[N,A,5+C] with raw rows for each cell", r.b - 5},
+		{r.b == 6+r.m, queries, "YOLO, end to end", yoloEndToEnd, "[N,K,6]", 0},
+		{holds(r.b, 5) && alone, queries && r.b > 0, "RT-DETR as Ultralytics exports it", rtdetr, "[N,K,4+C]", r.b - 4},
+	} {
+		rank := byDecoder
+		if reading.typical {
+			rank = byShape
 		}
-	}
-	if b == 0 || b >= 5 {
-		add(few && b > 0, "RT-DETR as Ultralytics exports it", rtdetr, "[N,K,4+C]", b-4)
-		cs[len(cs)-1].pixels = stretched("RT-DETR")
+		because := fmt.Sprintf("the output is %s, as %s", say(r.Tensor), reading.layout)
+		switch {
+		case !reading.fits:
+		case reading.decoder == models.DecoderYOLOX:
+			cs = append(cs, rawYOLOX(rank, because, r))
+		default:
+			cs = append(cs, yolo(rank, reading.family, reading.decoder, because, reading.classes, r))
+		}
 	}
 	return cs
 }
