@@ -114,6 +114,7 @@ func TestReadFindsTensorsElsewhere(t *testing.T) {
 			"sparse attribute":     body(7, body(1, body(5, body(22, body(1, tensor))))),
 			"list attribute":       body(7, body(1, body(5, body(10, tensor)))),
 			"subgraph":             body(7, body(1, body(5, body(6, body(5, tensor))))),
+			"list of subgraphs":    body(7, body(1, body(5, body(11, body(5, tensor))))),
 			"function":             append(body(7), body(25, body(7, body(5, body(5, tensor))))...),
 			"function's attribute": append(body(7), body(25, body(11, body(5, tensor)))...),
 			"training":             append(body(7), body(20, body(1, body(5, tensor)))...),

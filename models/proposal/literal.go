@@ -3,6 +3,7 @@ package proposal
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // names reads class names as exporters write them into metadata: a Python or JSON list of texts, or a dict of them by index. ok
@@ -40,8 +41,10 @@ func names(literal string) (names []string, ok bool) {
 		}
 		names = append(names, s)
 	}
-	l.blanks()
-	return names, len(names) > 0 && !l.bad && l.rest == ""
+	if l.blanks(); len(names) == 0 || l.bad || l.rest != "" {
+		return nil, false
+	}
+	return names, true
 }
 
 // size reads two whole numbers, as in [640, 480].
@@ -126,6 +129,9 @@ func (l *scanner) text() (string, bool) {
 			return b.String(), true
 		}
 		r, _, tail, err := strconv.UnquoteChar(l.rest, 0)
+		if r == utf8.RuneError {
+			return "", false
+		}
 		if after, escaped := strings.CutPrefix(l.rest, `\`+"'"); escaped {
 			r, tail, err = '\'', after, nil
 		} else if after, escaped := strings.CutPrefix(l.rest, `\"`); escaped {

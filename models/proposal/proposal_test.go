@@ -291,6 +291,86 @@ func TestHostileNamesStayText(t *testing.T) {
 	}
 }
 
+// TestHostileLabelsStayText: labels are written into a list.
+func TestHostileLabelsStayText(t *testing.T) {
+	want := []string{"a, b", "c: d", "]", "e # f", models.Unstated, "null", "3", "- g", "{", strings.Repeat("long", 25)}
+	m := read(t, "peak-grid-gray")
+	m.Outputs[0].Shape[1] = int64(len(want))
+	p, err := Propose(m, Options{Labels: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := models.ParseManifest("model.yaml", p.Manifest("g"))
+	if err != nil || !slices.Equal(got.Labels, want) {
+		t.Errorf("got %q, %v; want %q\n%s", got.Labels, err, want, p.Manifest("g"))
+	}
+}
+
+// TestNearMisses: graphs that have a family's names and not its shapes, or the other way round.
+func TestNearMisses(t *testing.T) {
+	picture := onnx.Tensor{Name: "input", Type: "float32", Shape: []int64{1, 3, 64, 64}}
+	out := func(name, elem string, shape ...int64) onnx.Tensor {
+		return onnx.Tensor{Name: name, Type: elem, Shape: shape}
+	}
+	for _, c := range []struct {
+		name    string
+		outputs []onnx.Tensor
+		decoder string
+	}{
+		{"dets without scores", []onnx.Tensor{out("dets", "float32", 1, 100, 4), out("labels", "int64", 1, 100)}, ""},
+		{"dets with logits of their own", []onnx.Tensor{out("dets", "float32", 1, 100, 5), out("labels", "float32", 1, 100, 4)}, ""},
+		{"boxes without classes", []onnx.Tensor{out("boxes", "float32", 1, 100, 4), out("scores", "float32", 1, 100)}, ""},
+		{"two grids of other sizes", []onnx.Tensor{out("scores", "float32", 1, 3, 16, 16), out("boxes", "float32", 1, 4, 8, 8)}, ""},
+		{"a label alone", []onnx.Tensor{out("pred_label", "bool", 1)}, ""},
+		{"a class for each picture", []onnx.Tensor{out("class", "int64", 1, 1)}, ""},
+		{"rows of five numbers", []onnx.Tensor{out("out", "float32", 1, 300, 5)}, rtdetr},
+		{"rows of four numbers", []onnx.Tensor{out("out", "float32", 1, 300, 4)}, ""},
+		{"integer rows", []onnx.Tensor{out("out", "int64", 1, 300, 6)}, segmentation}, // whose picture they may be
+		{"no shape", []onnx.Tensor{{Name: "out", Type: "float32"}}, ""},
+		{"a sequence", []onnx.Tensor{{Name: "out", Type: "sequence"}}, ""},
+		{"nothing", nil, ""},
+	} {
+		m := &onnx.Model{Inputs: []onnx.Tensor{picture}, Outputs: c.outputs, Metadata: map[string]string{}}
+		p, err := Propose(m, Options{})
+		if err != nil || p.Decoder != c.decoder {
+			t.Errorf("%s: got %+v, %v; want decoder %q", c.name, p, err, c.decoder)
+		}
+	}
+}
+
+// TestChannels: what three channels are in colour, one is in grey, and others compare pictures.
+func TestChannels(t *testing.T) {
+	boxes, logits := onnx.Tensor{Name: "dets", Type: "float32", Shape: []int64{1, 300, 4}}, onnx.Tensor{Name: "labels", Type: "float32", Shape: []int64{1, 300, 3}}
+	for channels, want := range map[int64]map[string]string{
+		1: {"color": "gray", "mean": models.Unstated}, 2: {"color": "gray", "sources": models.Unstated}, 3: {"color": "rgb", "mean": imageNetMean},
+		6: {"color": models.Unstated, "sources": models.Unstated}, 9: {"color": models.Unstated, "sources": models.Unstated},
+	} {
+		for _, layout := range []models.Layout{models.NCHW, models.NHWC} {
+			in := onnx.Tensor{Name: "input", Type: "float32", Shape: []int64{1, channels, 64, 48}}
+			if layout == models.NHWC {
+				in.Shape = []int64{1, 64, 48, channels}
+			}
+			p, err := Propose(&onnx.Model{Inputs: []onnx.Tensor{in}, Outputs: []onnx.Tensor{boxes, logits}}, Options{Labels: three})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want["layout"], want["height"], want["width"] = string(layout), "64", "48"
+			for name, value := range want {
+				i := slices.IndexFunc(p.Fields, func(f Field) bool { return f.Path == "inputs[0]."+name })
+				if i < 0 || p.Fields[i].Value != value {
+					t.Errorf("%d channels, %s: %s: got %+v, want %s", channels, layout, name, p.Fields, value)
+				}
+			}
+		}
+	}
+	for _, shape := range [][]int64{{1, 4, 64, 64}, {1, -1, 64, 64}, {1, 1, 64, 3}} {
+		_, err := Propose(&onnx.Model{Inputs: []onnx.Tensor{{Name: "input", Type: "float32", Shape: shape}}, Outputs: []onnx.Tensor{boxes, logits}}, Options{})
+		if !errors.Is(err, inspection.ErrInvalid) || !strings.Contains(err.Error(), "channels") {
+			t.Errorf("%v: got %v, want ErrInvalid that says what is wrong with the channels", shape, err)
+		}
+	}
+}
+
 // FuzzPropose: whatever graph, the proposal is ErrInvalid, or text that ParseManifest takes only if nothing is left.
 func FuzzPropose(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.onnx")
