@@ -328,12 +328,46 @@ func TestNearMisses(t *testing.T) {
 		{"integer rows", []onnx.Tensor{out("out", "int64", 1, 300, 6)}, segmentation}, // whose picture they may be
 		{"no shape", []onnx.Tensor{{Name: "out", Type: "float32"}}, ""},
 		{"a sequence", []onnx.Tensor{{Name: "out", Type: "sequence"}}, ""},
+		{"open rows", []onnx.Tensor{out("a", "float32", 1, -1, -1), out("b", "float32", 1, -1, -1)}, ""},
 		{"nothing", nil, ""},
 	} {
 		m := &onnx.Model{Inputs: []onnx.Tensor{picture}, Outputs: c.outputs, Metadata: map[string]string{}}
 		p, err := Propose(m, Options{})
-		if err != nil || p.Decoder != c.decoder {
+		if err != nil || p.Decoder != c.decoder || c.name == "open rows" && p.Family != "" {
 			t.Errorf("%s: got %+v, %v; want decoder %q", c.name, p, err, c.decoder)
+		}
+	}
+}
+
+// TestMetadataTellsExportsApart: with two classes the rows of a transformer are as long as those of an end-to-end export.
+func TestMetadataTellsExportsApart(t *testing.T) {
+	for _, c := range []struct {
+		meta    map[string]string
+		decoder string
+	}{
+		{map[string]string{"description": "Ultralytics best model"}, ""},
+		{map[string]string{"description": "Ultralytics YOLOv8n model"}, yoloEndToEnd},
+		{map[string]string{"description": "Ultralytics RT-DETR-l model"}, rtdetr},
+		{map[string]string{"description": "Ultralytics best model", "end2end": "False"}, rtdetr},
+		{map[string]string{"description": "Ultralytics best model", "end2end": "True"}, yoloEndToEnd},
+		{map[string]string{"description": "Ultralytics best model", "end2end": "False", "args": "{'nms': True}"}, yoloEndToEnd},
+	} {
+		m := read(t, "ultralytics-two-classes")
+		maps.Copy(m.Metadata, c.meta)
+		p, err := Propose(m, Options{})
+		if err != nil || p.Decoder != c.decoder {
+			t.Errorf("%v: got %+v, %v; want decoder %q", c.meta, p, err, c.decoder)
+		}
+	}
+}
+
+// TestMixedReadingsAreAsSureAsTheLesser: what one reading assumes is not known because another knows it.
+func TestMixedReadingsAreAsSureAsTheLesser(t *testing.T) {
+	a := &Proposal{Decoder: "a", Fields: []Field{known("task", "detect", "w"), assumed("nms.iou", "1", "w"), known("labels", "[x]", "w")}}
+	a.mix(&Proposal{Decoder: "b", Fields: []Field{assumed("task", "detect", "w"), known("nms.iou", "1", "w"), unknown("labels", "w")}})
+	for i, want := range []Standing{Assumed, Assumed, Unknown} {
+		if got := a.Fields[i]; got.Standing != want {
+			t.Errorf("got %+v, want %s", got, want)
 		}
 	}
 }

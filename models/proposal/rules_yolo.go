@@ -130,13 +130,13 @@ func (u ultralytics) says() (endToEnd, transformer bool) {
 }
 
 func (u ultralytics) isColumns(r rows) bool {
-	endToEnd, transformer := u.says()
-	return !endToEnd && !transformer && r.a == 4+int64(len(u.names))+r.m
+	endToEnd, _ := u.says()
+	return !endToEnd && r.a == 4+int64(len(u.names))+r.m
 }
 
 func (u ultralytics) isAnchors(r rows) bool {
-	endToEnd, transformer := u.says()
-	return !endToEnd && !transformer && !u.isColumns(r) && r.b == 5+int64(len(u.names))+r.m && (r.a == 0 || !r.few)
+	endToEnd, _ := u.says()
+	return !endToEnd && !u.isColumns(r) && r.b == 5+int64(len(u.names))+r.m && (r.a == 0 || !r.few)
 }
 
 func (u ultralytics) isEndToEnd(r rows) bool {
