@@ -278,12 +278,8 @@ func writeVersion(home string, graph, manifest []byte, again bool) (string, erro
 	}
 	for version := newest + 1; ; version++ {
 		dir := filepath.Join(home, strconv.Itoa(version))
-		// A folder that somebody made meanwhile is not replaced: it has files, or it is empty and Mkdir says so.
-		if _, err := os.Lstat(dir); err == nil {
-			continue
-		}
 		switch err := os.Rename(tmp, dir); {
-		case errors.Is(err, os.ErrExist):
+		case errors.Is(err, os.ErrExist): // another import was faster; a folder with files is never replaced
 			continue
 		case err != nil:
 			return "", fmt.Errorf("write the model: %w", err)

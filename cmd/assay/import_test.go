@@ -154,6 +154,25 @@ func TestImportsAtOnceGetVersionsOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestHoldsComparesEveryByte(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "g")
+	graph := bytes.Repeat([]byte("0123456789abcdef"), 1<<13) // two buffers
+	for name, c := range map[string]struct {
+		text []byte
+		want bool
+	}{
+		"same": {graph, true}, "shorter": {graph[:len(graph)-1], false}, "half": {graph[:1<<16], false}, "longer": {append(slices.Clone(graph), 'x'), false},
+		"last byte": {append(slices.Clone(graph[:len(graph)-1]), 'x'), false}, "empty": {nil, false},
+	} {
+		if err := os.WriteFile(file, c.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := holds(file, graph); got != c.want || err != nil {
+			t.Errorf("%s: got %v, %v; want %v", name, got, err, c.want)
+		}
+	}
+}
+
 func TestImportErrorsNameTheRemedy(t *testing.T) {
 	dir := t.TempDir()
 	damaged := filepath.Join(dir, "damaged.onnx")
