@@ -17,6 +17,10 @@ import (
 // maxManifest bounds a model.yaml, in bytes. 80 labels take about one thousand.
 const maxManifest = 1 << 20
 
+// Unstated stands in a proposed manifest for a value that a person must state. ParseManifest refuses it wherever it stands
+// without quotes.
+const Unstated = "UNKNOWN"
+
 // ParseManifest reads and checks a model.yaml and fills in what is left out. file is the name under which errors speak of
 // it. The error wraps inspection.ErrInvalid and lists everything that is wrong, one per line, each with file, line, field
 // and remedy.
@@ -97,6 +101,10 @@ func (d *document) read(n *yaml.Node, v reflect.Value, field string) {
 		return
 	}
 	d.lines[field] = n.Line
+	if n.Kind == yaml.ScalarNode && n.Value == Unstated && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
+		d.errorAt(n.Line, field, "%s: state it; the comment beside it says what it may be", Unstated)
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		d.readStruct(n, v, field)

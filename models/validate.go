@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -196,6 +197,17 @@ func (d *document) perComponent(field string, vs []float64, missing float64, n i
 		d.errorf(field, "%d values for %d color components: give one for all, or one for each", len(vs), n)
 	}
 	return vs
+}
+
+// CheckLabels checks class names as ParseManifest does. file is the name under which errors speak of them. The error wraps
+// inspection.ErrInvalid.
+func CheckLabels(file string, labels []string) error {
+	d := document{file: file}
+	d.validateLabels(labels)
+	if len(d.errs) > 0 {
+		return fmt.Errorf("%w: %w", inspection.ErrInvalid, errors.Join(d.errs...))
+	}
+	return nil
 }
 
 func (d *document) validateLabels(labels []string) {

@@ -1,0 +1,125 @@
+package proposal
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/assay-vision/assay/models"
+	"github.com/assay-vision/assay/models/onnx"
+)
+
+// Roles of the decoder anomaly.
+const (
+	roleMap   = "map"
+	roleScore = "score"
+	roleLabel = "label"
+	roleMask  = "mask"
+)
+
+var oneLabel = assumed("labels", "[anomaly]", "what is found has one name; recipes use it, choose your own")
+
+// anomalibRule knows anomalib 2's exports by the names of their outputs, and 1's by a map beside an unnamed score.
+func anomalibRule(f *facts) []candidate {
+	c := candidate{rank: byName, decoder: anomaly, task: models.TaskAnomaly, classes: 1, labels: oneLabel}
+	for _, r := range [][2]string{{"anomaly_map", roleMap}, {"pred_score", roleScore}, {"pred_label", roleLabel}, {"pred_mask", roleMask}} {
+		if t, ok := f.output(r[0]); ok {
+			c.tensors = append(c.tensors, tensor{r[1], t})
+		}
+	}
+	if len(c.tensors) > 0 && c.tensors[0].role != roleLabel && c.tensors[0].role != roleMask {
+		c.family, c.because = "anomalib 2", "the outputs have its names: "+c.sayTensors()
+		c.pixels = stretched("anomalib 2, which resizes and normalises in the graph")
+		return []candidate{c}
+	}
+	out, ok := f.output("output")
+	if !ok || len(f.outputs) != 2 || !like(out, 0, 1, 0, 0) {
+		return nil
+	}
+	other := f.outputs[0]
+	if other.Name == out.Name {
+		other = f.outputs[1]
+	}
+	if _, err := strconv.Atoi(strings.TrimPrefix(other.Name, "onnx::")); err != nil && !like(other, 0) && !like(other, 0, 1) {
+		return nil
+	}
+	return []candidate{anomalib1(byName, "the outputs are the map "+say(out)+" and the score "+say(other), tensor{roleMap, out}, tensor{roleScore, other})}
+}
+
+// anomalib1 is a reading as anomalib 1, whose scores are raw: metadata.json beside the graph has the thresholds.
+func anomalib1(rank int, because string, ts ...tensor) candidate {
+	const family = "anomalib 1"
+	return candidate{
+		rank: rank, family: family, decoder: anomaly, task: models.TaskAnomaly, classes: 1, labels: oneLabel, because: because, tensors: ts,
+		pixels: stretched(family + ", which resizes and normalises in the graph"),
+		output: []field{unknown("normalization", "the values of anomalib's metadata.json: {image_threshold: .., pred_scores.min: .., pred_scores.max: ..}, and with a map pixel_threshold, anomaly_maps.min and anomaly_maps.max")},
+	}
+}
+
+// wholeRule reads graphs that answer for the whole picture, or for each of its pixels, by their shapes.
+func wholeRule(f *facts) []candidate {
+	if len(f.outputs) != 1 {
+		return nil
+	}
+	out := f.outputs[0]
+	switch {
+	case isFloat(out) && len(out.Shape) == 1:
+		return []candidate{anomalib1(byShape, "the only output is a score for each picture, "+say(out), tensor{roleScore, out})}
+	case isFloat(out) && len(out.Shape) == 2 && (out.Shape[0] > 0 || f.first().batch == 0): // else rows of what was found
+		return scoresOfPicture(f, out)
+	case isFloat(out) && len(out.Shape) == 4:
+		return scoresOfPixels(f, out)
+	case isInteger(out) && (len(out.Shape) == 3 || like(out, 0, 1, 0, 0)):
+		return []candidate{{
+			rank: byShape, family: "semantic segmentation", decoder: segmentation, task: models.TaskSegment, because: "the only output is a class for each pixel, " + say(out),
+			tensors: []tensor{{roleLabels, out}}, pixels: unknownPixels(), background: true, output: []field{backgroundClass()},
+		}}
+	}
+	return nil
+}
+
+func scoresOfPicture(f *facts, out onnx.Tensor) []candidate {
+	c := candidate{
+		rank: byShape, family: "a classifier", decoder: classifier, task: models.TaskClassify, classes: max(out.Shape[1], 0),
+		because: "the only output has one row of scores for each picture, " + say(out),
+		tensors: []tensor{{models.RoleScores, out}}, pixels: unknownPixels(), output: []field{f.activation(out)},
+	}
+	if u := f.ultra; u.found && u.task == "classify" {
+		c.rank, c.family = byMetadata, "Ultralytics classifier"
+		c.pixels = stretched(c.family)
+		c.pixels.resize.Why = "Ultralytics cuts the middle out of the picture instead, check"
+	}
+	cs := []candidate{c}
+	if out.Shape[1] == 1 {
+		cs = append(cs, anomalib1(byShape, "the only score, "+say(out)+", may say how anomalous the picture is", tensor{roleScore, out}))
+	}
+	return cs
+}
+
+func scoresOfPixels(f *facts, out onnx.Tensor) []candidate {
+	c := candidate{
+		rank: byShape, family: "semantic segmentation", decoder: segmentation, task: models.TaskSegment, classes: max(out.Shape[1], 0), background: true,
+		because: "the only output has scores for each pixel, " + say(out),
+		tensors: []tensor{{models.RoleScores, out}}, pixels: unknownPixels(), output: []field{f.activation(out), backgroundClass()},
+	}
+	cs := []candidate{c}
+	if out.Shape[1] == 1 {
+		cs[0].background, cs[0].output = false, cs[0].output[:1]
+		cs = append(cs, anomalib1(byShape, "the only output, "+say(out)+", may be a map of how anomalous each pixel is", tensor{roleMap, out}))
+	}
+	return cs
+}
+
+func backgroundClass() field {
+	return unknown("background", "index of the class that means nothing, mostly 0; remove it if every class is a label")
+}
+
+// activation says what is left to do with scores, by what the graph did last.
+func (f *facts) activation(t onnx.Tensor) field {
+	maker := f.model.Maker(t.Name)
+	if slices.Contains([]string{"Softmax", "Sigmoid", "HardSigmoid"}, maker) {
+		return known("activation", "none", fmt.Sprintf("the graph's last step is %s", maker))
+	}
+	return unknown("activation", fmt.Sprintf("softmax if one class of many is right, sigmoid if each is decided alone, none if scores lie in 0..1; the graph's last step is %s", maker))
+}
