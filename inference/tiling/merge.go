@@ -16,8 +16,9 @@ const (
 	sameAbove = 0.4
 	// partFrom is which share of what is seen of a cut thing must lie in another for it to be a part of that.
 	partFrom = 0.5
-	// MaxCandidates bounds what all tiles of one picture may show together. Beyond, the model is broken or its floor too low.
-	MaxCandidates = 100_000
+	// MaxCandidates bounds what all tiles of one picture may show together, so that merging takes a second at the worst.
+	// Beyond, the model is broken or the floor too low.
+	MaxCandidates = 20_000
 )
 
 // sighting is what one tile says of one thing, in pixels of the frame.
@@ -65,7 +66,7 @@ func (g Grid) sightings(said [][]inspection.Candidate) ([]sighting, error) {
 	for i, tile := range g.Tiles {
 		for _, c := range said[i] {
 			if len(out) == MaxCandidates {
-				return nil, fmt.Errorf("%w: the tiles of one picture show more than %d candidates: raise output.score_floor, or look at what the model was fed", inspection.ErrModelOutput, MaxCandidates)
+				return nil, fmt.Errorf("%w: the tiles of one picture show more than %d candidates: raise report_at in the recipe, or look at what the model was fed", inspection.ErrModelOutput, MaxCandidates)
 			}
 			s := sighting{Candidate: c, tile: tile, cut: g.cuts(tile, c.Box)}
 			if c.Mask != nil {
@@ -189,15 +190,15 @@ func neighbours(all []sighting) [][]int {
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(all[a].Box.X1, all[b].Box.X1) })
 	out := make([][]int, len(all))
-	var open []int // those that reach as far right as the sweep is
-	for _, i := range order {
-		open = slices.DeleteFunc(open, func(j int) bool { return all[j].Box.X2 <= all[i].Box.X1 })
-		for _, j := range open {
+	for from, i := range order {
+		for _, j := range order[from+1:] {
+			if all[j].Box.X1 >= all[i].Box.X2 {
+				break // and so do all behind it
+			}
 			if all[i].tile != all[j].tile && shared(all[i].Box, all[j].Box) > 0 {
 				out[i], out[j] = append(out[i], j), append(out[j], i)
 			}
 		}
-		open = append(open, i)
 	}
 	return out
 }

@@ -163,6 +163,7 @@ func TestWhatIsSeenTwice(t *testing.T) {
 		{"a partial view, with a box that is too large", []inspection.Candidate{at(0.6, 70, 10, 88, 30)}, []inspection.Candidate{at(0.4, 0, 12, 11, 30)}, []inspection.Candidate{at(0.6, 70, 10, 88, 30)}},
 		{"a partial view that is surer", []inspection.Candidate{at(0.4, 70, 10, 88, 30)}, []inspection.Candidate{at(0.6, 0, 12, 8, 30)}, []inspection.Candidate{at(0.6, 70, 10, 88, 30)}},
 		{"cut in both", []inspection.Candidate{at(0.6, 20, 10, 100, 20)}, []inspection.Candidate{at(0.8, 0, 12, 70, 22)}, []inspection.Candidate{at(0.8, 20, 10, 150, 22)}},
+		{"cut in both, of one the box is too large", []inspection.Candidate{at(0.6, 20, 10, 100, 20)}, []inspection.Candidate{at(0.8, 0, 12, 70, 40)}, []inspection.Candidate{at(0.8, 20, 10, 150, 40)}},
 		{"cut in both, one above the other", []inspection.Candidate{at(0.6, 20, 10, 100, 20)}, []inspection.Candidate{at(0.8, 0, 18, 70, 28)}, []inspection.Candidate{at(0.8, 80, 18, 150, 28), at(0.6, 20, 10, 100, 20)}},
 		{"another class", []inspection.Candidate{at(0.6, 20, 10, 100, 20)}, []inspection.Candidate{of("b", at(0.8, 0, 10, 70, 20))}, []inspection.Candidate{of("b", at(0.8, 80, 10, 150, 20)), at(0.6, 20, 10, 100, 20)}},
 		{"a small whole thing on a long cut one", []inspection.Candidate{at(0.6, 85, 12, 90, 16)}, []inspection.Candidate{at(0.8, 0, 10, 70, 20)}, []inspection.Candidate{at(0.8, 80, 10, 150, 20), at(0.6, 85, 12, 90, 16)}},
@@ -208,6 +209,26 @@ func TestMasksAreUnited(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhatOneTileMarksTheOtherDoesNotErase(t *testing.T) {
+	left, right := at(0.6, 20, 10, 100, 12), at(0.8, 0, 10, 70, 12)
+	upper, both := make([]bool, 130*2), make([]bool, 130*2)
+	for i := range both {
+		upper[i] = i < 80
+		both[i] = i < 80 || i >= 130+60
+	}
+	left.Mask = inspection.EncodeMask(100, 100, 20, 10, 80, 2, upper[:160])
+	lower := make([]bool, 70*2)
+	for i := range lower {
+		lower[i] = i >= 70
+	}
+	right.Mask = inspection.EncodeMask(100, 100, 0, 10, 70, 2, lower)
+	got, err := Merge(pair, [][]inspection.Candidate{{left}, {right}})
+	want := inspection.EncodeMask(180, 100, 20, 10, 130, 2, both)
+	if err != nil || len(got) != 1 || got[0].Mask == nil || *got[0].Mask != *want {
+		t.Errorf("got %v, %v; want one with what either tile marked", got, err)
+	}
 }
 
 func TestAUnitedMaskClaimsNothingThatNobodyLookedAt(t *testing.T) {
