@@ -50,17 +50,14 @@ func (e *Engine) cut(in *instance, im inspection.Image) (tiling.Grid, error) {
 // time, and leaves in s what s would have read by itself. The first tile that fails fails the frame: what was not begun of the
 // others is not begun any more. order is the frame's. It releases s.
 func (e *Engine) doTiles(ctx context.Context, order Order, s *sample, g tiling.Grid) error {
-	n := len(g.Tiles)
-	order.Follow = n - 1
+	order.Follow = len(g.Tiles) - 1
 	err := e.gate.enter(ctx, order.Class, func() (time.Time, bool) { return e.batcher.Latest(s.in.model.session, order) })
 	if err != nil {
 		e.gateRefused(order, err)
 		s.Release()
 		return err
 	}
-	s.shared = imaging.NewPicture()
-	f := &tiled{sample: s, grid: g, order: order, heat: tiling.NewHeat(g), said: make([][]inspection.Candidate, n), spent: make([]inspection.Timings, n)}
-	f.refs.Store(1)
+	f := newTiled(s, order, g)
 	defer f.release()
 	if err := f.do(ctx, 0); err != nil {
 		return err
@@ -69,6 +66,15 @@ func (e *Engine) doTiles(ctx context.Context, order Order, s *sample, g tiling.G
 		return err
 	}
 	return f.sum()
+}
+
+// newTiled returns a frame that is let in and held once.
+func newTiled(s *sample, order Order, g tiling.Grid) *tiled {
+	n := len(g.Tiles)
+	s.shared = imaging.NewPicture()
+	f := &tiled{sample: s, grid: g, order: order, heat: tiling.NewHeat(g), said: make([][]inspection.Candidate, n), spent: make([]inspection.Timings, n)}
+	f.refs.Store(1)
+	return f
 }
 
 // gateRefused counts a frame that the gate turned away.

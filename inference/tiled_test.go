@@ -251,6 +251,47 @@ func TestHeatmapsOfTilesBecomeOne(t *testing.T) {
 	e.idle(t)
 }
 
+// inTiles begins with a frame as doTiles does.
+func inTiles(t *testing.T, e *Engine, j inspection.Job) *tiled {
+	t.Helper()
+	in, err := e.enter(j.Recipe, j.Model)
+	quiet(t, err)
+	g, err := e.cut(in, j.Frame.Image)
+	quiet(t, err)
+	quiet(t, e.gate.enter(t.Context(), j.Class, nil))
+	f := newTiled(&sample{engine: e, in: in, frame: j.Frame, image: j.Frame.Image.Data.Ref(), since: time.Now()}, Order{}, g)
+	return f
+}
+
+func TestAFrameIsDecodedByItsFirstTileAlone(t *testing.T) {
+	e, job := tiledEngine(t, &spots{}, 1)
+	defer func() { quiet(t, e.Close()) }()
+	f := inTiles(t, e, job(asPNG(t, grey(100, 80, image.Rect(0, 0, 100, 80), 9, nil))))
+	slot := make([]byte, 32*32)
+	quiet(t, (&tile{of: f, at: 0}).Fill(0, [][]byte{slot}))
+	f.frame.Image = inspection.Image{} // nothing is left to decode
+	clear(slot)
+	last := &tile{of: f, at: len(f.grid.Tiles) - 1}
+	if err := last.Fill(0, [][]byte{slot}); err != nil || !bytes.Equal(slot, bytes.Repeat([]byte{9}, 32*32)) {
+		t.Errorf("the last tile: got %v, want it filled from what the first one decoded", err)
+	}
+	f.release()
+	e.idle(t)
+}
+
+func TestTilesThatNeverBeganAreNoAnswer(t *testing.T) {
+	e, job := tiledEngine(t, &spots{}, 1)
+	defer func() { quiet(t, e.Close()) }()
+	f := inTiles(t, e, job(grey(100, 80, image.Rectangle{}, 0, nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.rest(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller that left between two tiles: got %v, want Canceled", err)
+	}
+	f.release()
+	e.idle(t)
+}
+
 func TestATileThatFailsFailsItsFrameOnce(t *testing.T) {
 	truncated := asPNG(t, grey(100, 80, image.Rect(0, 0, 99, 70), spot, nil))
 	data := truncated.Data.AppendTo(nil)
