@@ -437,6 +437,7 @@ func TestACallerThatLeavesTakesItsTilesAlong(t *testing.T) {
 				t.Errorf("left after %v: got %v after %v", after, err, time.Since(start))
 			}
 			time.Sleep(50 * ms) // what has begun is finished
+			synctest.Wait()
 			if most := 4 + 2*int(after/(10*ms)); s.ran > most || freed != 1 {
 				t.Errorf("left after %v: %d samples were run, want %d at most; the bytes were given back %d times", after, s.ran, most, freed)
 			}
