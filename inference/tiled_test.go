@@ -398,8 +398,9 @@ func TestSmallFramesDoNotStarveBesideALargeOne(t *testing.T) {
 			}
 			var large sync.WaitGroup
 			start := time.Now()
+			board := due(job(grey(400, 80, image.Rectangle{}, 0, nil)), c.large)
 			large.Go(func() {
-				_, err := e.Inspect(context.Background(), due(job(grey(400, 80, image.Rectangle{}, 0, nil)), c.large))
+				_, err := e.Inspect(context.Background(), board)
 				if err != nil || time.Since(start) < 510*ms {
 					t.Errorf("the large one: got %v after %v", err, time.Since(start))
 				}
