@@ -26,6 +26,7 @@ type sighting struct {
 	inspection.Candidate
 	tile image.Rectangle
 	cut  bool // it reaches a border of its tile behind which the picture goes on
+	wide bool // it has no mask and is as large as its tile: something is there, and nobody says where
 	mask window
 }
 
@@ -68,7 +69,7 @@ func (g Grid) sightings(said [][]inspection.Candidate) ([]sighting, error) {
 			if len(out) == MaxCandidates {
 				return nil, fmt.Errorf("%w: the tiles of one picture show more than %d candidates: raise report_at in the recipe, or look at what the model was fed", inspection.ErrModelOutput, MaxCandidates)
 			}
-			s := sighting{Candidate: c, tile: tile, cut: g.cuts(tile, c.Box)}
+			s := sighting{Candidate: c, tile: tile, cut: g.cuts(tile, c.Box), wide: c.Mask == nil && fills(tile, c.Box)}
 			if c.Mask != nil {
 				var err error
 				if s.mask, err = cutOut(c.Mask, tile, c.Box); err != nil {
@@ -90,6 +91,12 @@ func (g Grid) cuts(tile image.Rectangle, b inspection.Box) bool {
 	nearX, nearY := w/64, h/64
 	return tile.Min.X > 0 && b.X1 <= nearX || tile.Min.Y > 0 && b.Y1 <= nearY ||
 		tile.Max.X < g.Width && b.X2 >= w-nearX || tile.Max.Y < g.Height && b.Y2 >= h-nearY
+}
+
+// fills reports whether a box, in pixels of the tile, reaches all its borders.
+func fills(tile image.Rectangle, b inspection.Box) bool {
+	w, h := float64(tile.Dx()), float64(tile.Dy())
+	return b.X1 <= w/64 && b.Y1 <= h/64 && b.X2 >= w-w/64 && b.Y2 >= h-h/64
 }
 
 // compare is an order of sightings that depends on nothing but themselves: by class, by falling score, by place.
@@ -134,8 +141,12 @@ func (g Grid) mergeClass(all []sighting) []inspection.Candidate {
 }
 
 // continues reports whether two sightings of tiles that share a part of the picture go on in each other: what both tiles
-// saw of them is the same.
+// saw of them is the same. What has a mask does not go on in what only says that a tile holds something, as an anomaly
+// model does of a tile without a region: its place would be lost.
 func continues(a, b sighting) bool {
+	if a.wide && b.Mask != nil || b.wide && a.Mask != nil {
+		return false
+	}
 	seen := box(a.tile.Intersect(b.tile))
 	x, y := intersect(a.Box, seen), intersect(b.Box, seen)
 	switch {

@@ -248,6 +248,15 @@ func TestAUnitedMaskClaimsNothingThatNobodyLookedAt(t *testing.T) {
 	}
 }
 
+func TestARegionKeepsItsPlaceBesideATileThatHoldsSomething(t *testing.T) {
+	region := masked(100, 100, 0, 0, []inspection.Candidate{at(0.9, 80, 10, 100, 20)})
+	three := Grid{Width: 260, Height: 100, Tiles: append(slices.Clone(pair.Tiles), image.Rect(160, 0, 260, 100))}
+	got, err := Merge(three, [][]inspection.Candidate{region, {at(0.2, 0, 0, 100, 100)}, {at(0.3, 0, 0, 100, 100)}})
+	if err != nil || len(got) != 2 || got[0].Box != region[0].Box || got[0].Mask == nil || got[1].Score != 0.3 || got[1].Box != (inspection.Box{X1: 80, X2: 260, Y2: 100}) {
+		t.Errorf("got %v, %v; want the region as it is, and one box of the two tiles that hold something", got, err)
+	}
+}
+
 func TestTooManyCandidates(t *testing.T) {
 	many := slices.Repeat([]inspection.Candidate{at(0.5, 1, 1, 2, 2)}, MaxCandidates)
 	if got, err := Merge(pair, [][]inspection.Candidate{many, nil}); err != nil || len(got) != MaxCandidates {
