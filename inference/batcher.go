@@ -44,6 +44,8 @@ type Order struct {
 	// Format and Bytes tell what Fill has to decode, so that its time can be predicted; 0 bytes: it takes none.
 	Format inspection.ImageFormat
 	Bytes  int
+	// Follow is how many samples of the session will be added later without which this one's answer is worth nothing.
+	Follow int
 }
 
 // Batcher queues samples, forms batches of those that share a session, and gives every caller its own answer. What runs
@@ -100,9 +102,8 @@ func newBatcher(config BatcherConfig, log *slog.Logger, m *metrics) (*Batcher, e
 // still be at it.
 func (b *Batcher) Do(ctx context.Context, session Session, order Order, task Task) error {
 	it := &item{ctx: ctx, session: session, task: task, order: order, since: time.Now(), reply: make(chan error, 1)}
-	it.waits = schedule.Sample[Session, *item]{
-		Value: it, Session: session, Class: order.Class, Deadline: order.Deadline, Arrival: it.since, Format: order.Format, Bytes: order.Bytes,
-	}
+	it.waits = order.sample(session, it.since)
+	it.waits.Value = it
 	last, err := b.push(it)
 	if err != nil {
 		task.Release()
@@ -141,6 +142,23 @@ func (b *Batcher) Do(ctx context.Context, session Session, order Order, task Tas
 			}
 		}
 	}
+}
+
+// sample is what the queue knows of a sample of a session that came at a time.
+func (o Order) sample(session Session, came time.Time) schedule.Sample[Session, *item] {
+	return schedule.Sample[Session, *item]{
+		Session: session, Class: o.Class, Deadline: o.Deadline, Arrival: came, Format: o.Format, Bytes: o.Bytes, Follow: o.Follow,
+	}
+}
+
+// Latest returns until when a sample that is not queued could still be in time if it were, and false where there is no
+// such time. It moves as run times are measured: ask again then.
+func (b *Batcher) Latest(session Session, order Order) (time.Time, bool) {
+	now := time.Now()
+	s := order.sample(session, now)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.queue.Latest(&s, now)
 }
 
 // timerAt returns a timer that rings at a time, a used one where there is one.

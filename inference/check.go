@@ -34,6 +34,13 @@ func Check(r *inspection.Recipe, m *models.Model) error {
 	if floor := m.Manifest.Output.ScoreFloor; r.ReportAt < floor {
 		fail("report_at: %g is below the model's score_floor %g, under which nothing is decoded: raise it, or lower score_floor in a new version of the model", r.ReportAt, floor)
 	}
+	if r.Tiling != (inspection.Tiling{}) {
+		for i, in := range m.Manifest.Inputs {
+			if problem := tileProblem(r.Tiling, in); problem != "" {
+				fail("tiling.size: %s: inputs[%d] of the model takes %d x %d px (resize: %s)", problem, i, in.Width, in.Height, in.Resize)
+			}
+		}
+	}
 	needs := slices.ContainsFunc(m.Manifest.Inputs, models.Input.NeedsReference)
 	switch {
 	case len(r.Reference.Templates) > 0:
@@ -46,4 +53,16 @@ func Check(r *inspection.Recipe, m *models.Model) error {
 		return fmt.Errorf("%w: recipe %s does not fit model %s@%s: %w", inspection.ErrInvalid, r.Name, m.Ref.Name, m.Ref.Version, errors.Join(errs...))
 	}
 	return nil
+}
+
+// tileProblem says why an input cannot take tiles of a size, with the remedy; empty where it can.
+func tileProblem(t inspection.Tiling, in models.Input) string {
+	switch {
+	case in.Resize == models.ResizeNone && (t.Width != in.Width || t.Height != in.Height):
+		return fmt.Sprintf("tiles of %d x %d px are of another size than the model takes without resizing: write [%d, %d]", t.Width, t.Height, in.Width, in.Height)
+	case t.Width*in.Height != t.Height*in.Width:
+		return fmt.Sprintf("tiles of %d x %d px are of another shape than the input: give width and height the same ratio as the model's, as in [%d, %d]", t.Width, t.Height, in.Width, in.Height)
+	default:
+		return ""
+	}
 }

@@ -50,6 +50,7 @@ type Engine struct {
 	repeats *repeats
 	prints  *imaging.Fingerprinter
 	limits  imaging.Limits
+	gate    *gate
 
 	planning Planning
 	planner  *plan.Planner
@@ -77,7 +78,7 @@ func New(config Config, rt Runtime, repo *models.Repository, node string, log *s
 	config = config.orDefault()
 	e := &Engine{
 		node: node, runtime: rt, models: repo, log: log, metrics: newMetrics(reg), limits: config.Image, planning: config.Planning,
-		repeats: newRepeats(maxCameras), prints: imaging.NewFingerprinter(),
+		repeats: newRepeats(maxCameras), prints: imaging.NewFingerprinter(), gate: newGate(config.Threads, config.Queue),
 		instances: map[pair]*instance{}, loaded: map[string]*loaded{}, states: map[string]*Status{},
 	}
 	var err error
@@ -124,9 +125,19 @@ func (e *Engine) inspect(ctx context.Context, job inspection.Job) (inspection.Ju
 		e.leave(in)
 		return inspection.RuleJudgement(job, inspection.ReasonReference, missingTemplate(job), e.node, time.Now()), nil
 	}
+	grid, err := e.cut(in, job.Frame.Image)
+	if err != nil {
+		e.leave(in)
+		return inspection.Judgement{}, err
+	}
 	s := &sample{engine: e, in: in, frame: job.Frame, templates: templates, image: job.Frame.Image.Data.Ref(), since: time.Now()}
 	order := Order{Class: job.Class, Deadline: job.Deadline, Format: job.Frame.Image.Format, Bytes: s.image.Len()}
-	if err := e.batcher.Do(ctx, in.model.session, order, s); err != nil {
+	if len(grid.Tiles) > 1 {
+		err = e.doTiles(ctx, order, s, grid)
+	} else {
+		err = e.batcher.Do(ctx, in.model.session, order, s)
+	}
+	if err != nil {
 		return inspection.Judgement{}, err
 	}
 	start := time.Now()

@@ -3,6 +3,7 @@ package inference
 import (
 	"context"
 	"fmt"
+	"image"
 	"time"
 
 	"github.com/assay-vision/assay/inference/decode"
@@ -135,9 +136,10 @@ func (e *Engine) templates(r *inspection.Recipe, specs []imaging.Spec) (map[stri
 	}
 	defer w.Close()
 	out := map[string][]*imaging.Template{}
+	tile := image.Pt(r.Tiling.Width, r.Tiling.Height)
 	for key, t := range r.Reference.Templates {
 		for _, spec := range specs {
-			made, err := w.NewTemplate(t, spec, r.Reference.Align == inspection.AlignTranslation)
+			made, err := w.NewTiledTemplate(t, spec, r.Reference.Align == inspection.AlignTranslation, tile)
 			if err != nil {
 				closeTemplates(out)
 				return nil, err

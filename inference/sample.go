@@ -19,6 +19,7 @@ type sample struct {
 	since     time.Time            // when it was queued
 	filled    time.Time            // when its slot was full
 	place     inspection.Placement // in the first input, which is the one that boxes refer to
+	shared    *imaging.Picture     // where its tiles are filled from; nil: it goes whole, in the worker's own picture
 
 	facts   inspection.ImageFacts
 	answer  decode.Answer
@@ -60,18 +61,27 @@ func (s *sample) Fill(worker int, slots [][]byte) error {
 	return nil
 }
 
+// picture returns where the frame's pixels are while worker t is at it.
+func (s *sample) picture(t *thread) *imaging.Picture {
+	if s.shared != nil {
+		return s.shared
+	}
+	return t.picture
+}
+
 // decode turns the bytes into pixels and measures them.
 func (s *sample) decode(t *thread) error {
-	aligns := s.in.recipe.Reference.Align == inspection.AlignTranslation
-	err := t.imaging.DecodeFor(s.frame.Image, s.in.model.specs, aligns, t.picture)
+	full := s.shared != nil || s.in.recipe.Reference.Align == inspection.AlignTranslation
+	p := s.picture(t)
+	err := t.imaging.DecodeFor(s.frame.Image, s.in.model.specs, full, p)
 	if err != nil {
 		return err
 	}
-	if s.facts, err = t.imaging.Measure(t.picture); err != nil {
+	if s.facts, err = t.imaging.Measure(p); err != nil {
 		return err
 	}
 	if s.in.recipe.Image.RefuseRepeated {
-		s.facts.Repeated = s.engine.repeats.see(s.frame.Key, s.engine.prints.Of(t.picture))
+		s.facts.Repeated = s.engine.repeats.see(s.frame.Key, s.engine.prints.Of(p))
 	}
 	return nil
 }
@@ -82,7 +92,7 @@ func (s *sample) align(t *thread) (imaging.Shift, error) {
 	if s.in.recipe.Reference.Align != inspection.AlignTranslation {
 		return imaging.Shift{}, nil
 	}
-	shift, ok, err := t.imaging.Align(s.templates[0], t.picture)
+	shift, ok, err := t.imaging.Align(s.templates[0], s.picture(t))
 	if err != nil || !ok {
 		return imaging.Shift{}, err
 	}

@@ -12,6 +12,7 @@ type Recipe struct {
 	Model     ModelSelector
 	Reference ReferenceSpec
 	Image     ImageLimits
+	Tiling    Tiling
 
 	PxPerMM map[string]float64 // by view; "*" stands for every other view; absent: sizes in mm are refused at parse
 	Regions []Region
@@ -91,6 +92,12 @@ type ImageLimits struct {
 	MinContrast      *float64 // grey standard deviation, 0..255
 	MinSharpness     *float64 // variance of the Laplacian of the grey picture
 	RefuseRepeated   bool     // refuse a picture identical to the same camera's frame before
+}
+
+// Tiling says how a large picture is cut into samples. The zero value: it is not, the model sees every picture whole.
+type Tiling struct {
+	Width, Height int // of a tile, px of the frame
+	Overlap       int // px that tiles beside each other share at least
 }
 
 // Region is a polygon in pixels of the frame as it came.

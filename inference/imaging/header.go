@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/assay-vision/assay/inspection"
@@ -58,6 +59,20 @@ func ReadHeader(im inspection.Image, data []byte, limits Limits) (Header, error)
 		return Header{}, err
 	}
 	return h, h.check(im, limits)
+}
+
+// HeaderOf is ReadHeader for bytes that may lie in several pieces: they are joined only where the first, in which a camera's
+// header lies, does not hold it.
+func HeaderOf(im inspection.Image, limits Limits) (Header, error) {
+	pieces := im.Data.Pieces()
+	if len(pieces) == 0 {
+		return ReadHeader(im, nil, limits)
+	}
+	h, err := ReadHeader(im, pieces[0], limits)
+	if err == nil || len(pieces) == 1 || im.Format == inspection.FormatRaw || errors.Is(err, inspection.ErrImageTooLarge) {
+		return h, err
+	}
+	return ReadHeader(im, im.Data.AppendTo(nil), limits)
 }
 
 func (h Header) check(im inspection.Image, limits Limits) error {

@@ -4,6 +4,7 @@ package imaging
 
 import (
 	"fmt"
+	"image"
 
 	"github.com/assay-vision/assay/inspection"
 )
@@ -44,6 +45,16 @@ func (w *Worker) Align(*Template, *Picture) (Shift, bool, error) { return Shift{
 // Fill fails.
 func (w *Worker) Fill([]byte, Spec, *Picture, *Template, Shift) (inspection.Placement, error) {
 	return inspection.Placement{}, errMissing
+}
+
+// FillTile fails.
+func (w *Worker) FillTile([]byte, Spec, *Picture, image.Rectangle, *Template, Shift) (inspection.Placement, error) {
+	return inspection.Placement{}, errMissing
+}
+
+// NewTiledTemplate fails.
+func (w *Worker) NewTiledTemplate(inspection.Template, Spec, bool, image.Point) (*Template, error) {
+	return nil, errMissing
 }
 
 // Picture is 8-bit pixels.

@@ -4,6 +4,7 @@ package imaging
 
 import (
 	"fmt"
+	"image"
 
 	"gocv.io/x/gocv"
 
@@ -16,7 +17,7 @@ type Template struct {
 	key    string
 	full   Picture
 	gray   Picture // empty where full is grey already
-	fitted Picture // at the input's size, the shift being zero
+	fitted Picture // at the input's size, the shift being zero; empty where it is only cut into tiles
 	small  gocv.Mat
 	window gocv.Mat
 	aligns bool
@@ -25,21 +26,34 @@ type Template struct {
 // NewTemplate decodes t for inputs of spec. With aligns it can serve Align too. Close frees it. Errors wrap
 // inspection.ErrInvalid and name the template: a broken template is the recipe's fault, not a frame's.
 func (w *Worker) NewTemplate(t inspection.Template, spec Spec, aligns bool) (*Template, error) {
+	return w.newTemplate(t, spec, aligns, image.Point{})
+}
+
+// NewTiledTemplate is NewTemplate for pictures that are cut into tiles of a size in px where they are larger: a template that is
+// larger serves FillTile, any other Fill.
+func (w *Worker) NewTiledTemplate(t inspection.Template, spec Spec, aligns bool, tile image.Point) (*Template, error) {
+	return w.newTemplate(t, spec, aligns, tile)
+}
+
+// newTemplate decodes t; tile is zero where it is never cut.
+func (w *Worker) newTemplate(t inspection.Template, spec Spec, aligns bool, tile image.Point) (*Template, error) {
 	out := &Template{key: t.Key}
-	if err := w.fillTemplate(out, t, spec, aligns); err != nil {
+	if err := w.fillTemplate(out, t, spec, aligns, tile); err != nil {
 		out.Close()
 		return nil, fmt.Errorf("%w: template %q (%s): %v", inspection.ErrInvalid, t.Key, t.Path, err) //nolint:errorlint // err may be an ErrImage, which this must not be
 	}
 	return out, nil
 }
 
-func (w *Worker) fillTemplate(out *Template, t inspection.Template, spec Spec, aligns bool) error {
+func (w *Worker) fillTemplate(out *Template, t inspection.Template, spec Spec, aligns bool, tile image.Point) error {
 	im := inspection.Image{Format: t.Format, Data: inspection.NewBuffer(nil, t.Data)}
 	if err := w.Decode(im, spec.Colour, &out.full); err != nil {
 		return err
 	}
-	if err := w.fitInto(&out.fitted, &w.fitted, spec, &out.full); err != nil {
-		return err
+	if whole := tile == (image.Point{}) || out.full.w <= tile.X && out.full.h <= tile.Y; whole {
+		if err := w.fitInto(&out.fitted, &w.fitted, spec, &out.full); err != nil {
+			return err
+		}
 	}
 	if !aligns {
 		return nil

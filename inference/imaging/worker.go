@@ -18,7 +18,7 @@ type Worker struct {
 	line   []byte  // a raw row that lay in two pieces, or three grey rows to measure
 	rows   []int32 // which rows to measure
 
-	raw, gray, small, fitted, boxed, shifted, fittedRef Picture
+	raw, gray, small, fitted, boxed, shifted, fittedRef, tile, tileRef Picture
 }
 
 // NewWorker returns a worker; Close frees it. It keeps OpenCV, for the whole process, from starting threads of its own.
@@ -29,7 +29,7 @@ func NewWorker(limits Limits) (*Worker, error) {
 
 // Close frees the worker's memory. It may be called twice.
 func (w *Worker) Close() {
-	for _, p := range []*Picture{&w.raw, &w.gray, &w.small, &w.fitted, &w.boxed, &w.shifted, &w.fittedRef} {
+	for _, p := range []*Picture{&w.raw, &w.gray, &w.small, &w.fitted, &w.boxed, &w.shifted, &w.fittedRef, &w.tile, &w.tileRef} {
 		p.Close()
 	}
 }

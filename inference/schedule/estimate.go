@@ -122,6 +122,15 @@ func (e *estimate) least() time.Duration {
 	return e.now[0].Expected
 }
 
+// fastest returns the nanoseconds that a sample takes at least where many run on so many executors.
+func (e *estimate) fastest(executors int) float64 {
+	best := float64(e.least())
+	for _, p := range e.now {
+		best = min(best, float64(p.Expected)/float64(p.Size*executors))
+	}
+	return best
+}
+
 // correct makes the curve as it is now.
 func (e *estimate) correct() {
 	if e.now == nil {

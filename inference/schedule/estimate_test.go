@@ -56,6 +56,50 @@ func TestAnEstimateThatNobodyConfirmsRefusesNobodyForLong(t *testing.T) {
 	}
 }
 
+// What needs many samples is refused by what all of them take on all executors, in the fastest batches that there are, and
+// one that waits is dropped when what is left of them can no longer be in time.
+func TestWhatFollowsCounts(t *testing.T) {
+	q := open(t, 2)
+	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 10 * ms}, {Size: 4, Expected: 24 * ms, P99: 24 * ms}}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	tile := func(left time.Duration, follow int) *sample {
+		return &sample{Arrival: epoch, Deadline: epoch.Add(left), Follow: follow}
+	}
+	for _, c := range []struct {
+		left   time.Duration
+		follow int
+		want   error
+	}{
+		{10 * ms, 0, nil},
+		{10 * ms, 2, nil}, // three take 9 ms in batches of 4 on two executors, and one alone takes 10
+		{300*ms - 1, 99, inspection.ErrDeadline},
+		{300 * ms, 99, nil},
+		{0, 99, inspection.ErrDeadline},
+	} {
+		if err := q.Add(tile(c.left, c.follow), epoch); !errors.Is(err, c.want) {
+			t.Errorf("%v left for %d samples: got %v, want %v", c.left, c.follow+1, err, c.want)
+		}
+	}
+	if err := q.Add(&sample{Arrival: epoch, Follow: 1 << 40}, epoch); err != nil {
+		t.Errorf("no deadline: got %v", err)
+	}
+	s := tile(400*ms, 99)
+	if last, ok := q.Latest(s, epoch); !ok || last.Sub(epoch) != 100*ms+1 || q.Waits(s) {
+		t.Errorf("Latest: got %v, %t, want that it is too late after 100 ms", last.Sub(epoch), ok)
+	}
+	if err := q.Add(s, epoch); err != nil {
+		t.Fatal(err)
+	}
+	if q.Expire(s, epoch.Add(100*ms)) || !q.Expire(s, epoch.Add(100*ms+1)) {
+		t.Error("a hundred samples that take 300 ms wait for an answer in 400: want them dropped right after 100 ms")
+	}
+	q.ObserveAlone(0, 2*ms, epoch) // by all threads at once a sample is faster than any batch
+	if err := q.Add(tile(200*ms, 99), epoch); err != nil {
+		t.Errorf("200 ms for a hundred of 2 ms each: got %v", err)
+	}
+}
+
 func TestAStallMovesTheEstimateLittleAndALastingChangeAllTheWay(t *testing.T) {
 	q := open(t, 1)
 	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 10 * ms}, {Size: 2, Expected: 15 * ms, P99: 15 * ms}}, epoch); err != nil {

@@ -26,6 +26,7 @@ type Sample[K comparable, V any] struct {
 	Arrival  time.Time              // when it came
 	Format   inspection.ImageFormat // with Bytes: what it takes to decode it
 	Bytes    int                    // encoded size; 0: nothing is decoded
+	Follow   int                    // how many samples of the session are added later without which its answer is worth nothing
 
 	due, since time.Duration // Deadline and Arrival on the queue's clock; due is never where there is no deadline
 	fill       time.Duration // predicted time to decode it
@@ -161,10 +162,7 @@ func (q *Queue[K, V]) Add(s *Sample[K, V], now time.Time) error {
 	if e == nil {
 		return fmt.Errorf("%w: a sample of a session that was not introduced", inspection.ErrInvalid)
 	}
-	s.due, s.since, s.fill = never, q.clock(s.Arrival), q.fills.predict(s.Format, s.Bytes)
-	if !s.Deadline.IsZero() {
-		s.due = q.clock(s.Deadline)
-	}
+	q.place(s)
 	class := classOf(s)
 	switch {
 	case q.hopeless(s, e, t):
@@ -188,6 +186,14 @@ func (q *Queue[K, V]) Add(s *Sample[K, V], now time.Time) error {
 	return nil
 }
 
+// place puts a sample's times on the queue's clock.
+func (q *Queue[K, V]) place(s *Sample[K, V]) {
+	s.due, s.since, s.fill = never, q.clock(s.Arrival), q.fills.predict(s.Format, s.Bytes)
+	if !s.Deadline.IsZero() {
+		s.due = q.clock(s.Deadline)
+	}
+}
+
 func classOf[K comparable, V any](s *Sample[K, V]) int { return min(int(s.Class), classes-1) }
 
 func (q *Queue[K, V]) lane(class int, session K, e *estimate) *lane[K, V] {
@@ -201,13 +207,16 @@ func (q *Queue[K, V]) lane(class int, session K, e *estimate) *lane[K, V] {
 	return l
 }
 
-// needs returns the time from beginning with a sample to its answer, at least: alone, at the expected speed. 0 where
-// nothing is known.
+// needs returns the time from beginning with a sample to its answer, at least: alone, at the expected speed, and with what
+// follows on all executors. 0 where nothing is known.
 func (q *Queue[K, V]) needs(s *Sample[K, V], e *estimate, t time.Duration) time.Duration {
 	if !e.known(t) {
 		return 0
 	}
-	return s.fill + e.least()
+	if s.Follow == 0 {
+		return s.fill + e.least()
+	}
+	return s.fill + max(e.least(), time.Duration(float64(s.Follow+1)*e.fastest(q.config.Executors)))
 }
 
 // hopeless reports whether a sample would be too late even if it ran alone right now.
@@ -216,6 +225,12 @@ func (q *Queue[K, V]) hopeless(s *Sample[K, V], e *estimate, t time.Duration) bo
 		return false
 	}
 	return t >= s.due || s.due-t < q.needs(s, e, t)
+}
+
+// Latest returns what LastStart would of a sample that is not added: until when it makes sense to add it.
+func (q *Queue[K, V]) Latest(s *Sample[K, V], now time.Time) (time.Time, bool) {
+	q.place(s)
+	return q.LastStart(s, now)
 }
 
 // LastStart returns when a sample that waits will have become hopeless, and false where it never will. It moves as run times are

@@ -65,7 +65,7 @@ func read(source string, data []byte) *draft {
 	if n == nil {
 		return d
 	}
-	d.root = d.object(n, "", "name", "model", "reference", "image", "px_per_mm", "regions", "classes", "report_at",
+	d.root = d.object(n, "", "name", "model", "reference", "image", "tiling", "px_per_mm", "regions", "classes", "report_at",
 		"max_candidates", "max_defects", "views", "budget", "fallback", "keep")
 	if n.Kind != yaml.MappingNode {
 		return d
@@ -73,6 +73,7 @@ func read(source string, data []byte) *draft {
 	d.names()
 	d.reference()
 	d.image()
+	d.tiling()
 	d.views()
 	d.scale()
 	d.regions()

@@ -24,6 +24,7 @@ const full = `name: board-top
 model: pcb-pair@2
 reference: {folder: templates, align: translation, max_shift_px: 6.5}
 image: {min_mean: 20, max_mean: 240, min_contrast: 8, min_sharpness: 30.5, refuse_repeated: true}
+tiling: {size: [1280, 960], overlap: 128}
 px_per_mm: {top: 20, "*": 12.5}
 regions:
   - {name: board, view: top, kind: include, unit: A1, polygon: [[0, 0], [640, 0], [640, 480.5], [0, 480]]}
@@ -67,6 +68,7 @@ func TestParseFull(t *testing.T) {
 			Templates: map[string]inspection.Template{"top": top, "bottom": bottom}, Align: inspection.AlignTranslation, MaxShiftPx: 6.5,
 		},
 		Image:   inspection.ImageLimits{MinMean: ptr(20), MaxMean: ptr(240), MinContrast: ptr(8), MinSharpness: ptr(30.5), RefuseRepeated: true},
+		Tiling:  inspection.Tiling{Width: 1280, Height: 960, Overlap: 128},
 		PxPerMM: map[string]float64{"top": 20, "*": 12.5},
 		Regions: []inspection.Region{
 			{Name: "board", View: "top", Unit: "A1", Polygon: []inspection.Point{{X: 0, Y: 0}, {X: 640, Y: 0}, {X: 640, Y: 480.5}, {X: 0, Y: 480}}},
@@ -100,6 +102,20 @@ func TestParseDefaults(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestParseTiling(t *testing.T) {
+	for text, want := range map[string]inspection.Tiling{
+		"{size: 640, overlap: 128}":          {Width: 640, Height: 640, Overlap: 128},
+		"{size: [640, 320], overlap: 160}":   {Width: 640, Height: 320, Overlap: 160},
+		"{size: 64, overlap: 8}":             {Width: 64, Height: 64, Overlap: 8},
+		"{size: [16384, 64], overlap: 0o10}": {Width: 16384, Height: 64, Overlap: 8},
+	} {
+		r, err := Parse("x", []byte(minimal+"tiling: "+text+"\n"), nil)
+		if err != nil || r.Tiling != want {
+			t.Errorf("%s: got %+v, %v, want %+v", text, r, err, want)
+		}
 	}
 }
 
@@ -201,6 +217,16 @@ func TestParseFaults(t *testing.T) {
 		{"limits crossed", with("image: {min_mean: 200, max_mean: 100}"), "no picture would pass"},
 		{"limit out of range", with("image: {max_mean: 256}"), "image.max_mean: 256 is out of range"},
 		{"limit infinite", with("image: {min_sharpness: .inf}"), "image.min_sharpness"},
+
+		{"tiles without size", with("tiling: {overlap: 64}"), "tiling.size: it is missing: state a tile's side"},
+		{"tiles without overlap", with("tiling: {size: 640}"), "tiling.overlap: it is missing: state how many pixels"},
+		{"tiles of three sides", with("tiling: {size: [1, 2, 3], overlap: 64}"), "6:16: tiling.size: it has 3 numbers: write [width, height]"},
+		{"tiny tiles", with("tiling: {size: 63, overlap: 8}"), "tiling.size: 63 is out of range: write a number from 64 to 16384"},
+		{"tiles of half a pixel", with("tiling: {size: [640, 640.5], overlap: 8}"), "tiling.size: 640.5 is no whole number"},
+		{"tiles of some size", with("tiling: {size: big, overlap: 8}"), `tiling.size: want a number, got text "big"`},
+		{"no overlap", with("tiling: {size: 640, overlap: 0}"), "tiling.overlap: 0 is out of range 8..8192"},
+		{"an overlap of a tile", with("tiling: {size: [640, 320], overlap: 320}"), "6:37: tiling.overlap: 320 is more than half of a tile's shorter side, 320: lower it, or enlarge size"},
+		{"tiles of an unknown key", with("tiling: {size: 640, overlap: 8, stride: 3}"), "tiling.stride: unknown key"},
 
 		{"region without name", with("regions: [{kind: include, polygon: [[0,0],[1,0],[1,1]]}]"), "regions[0].name: it is missing"},
 		{"region without kind", with("regions: [{name: a, polygon: [[0,0],[1,0],[1,1]]}]"), "regions[0].kind: it is missing"},
