@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"path"
@@ -174,4 +175,55 @@ func ValidFile(name string) bool {
 			return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_-.", r))
 		})
 	})
+}
+
+// Text writes the set as the golden section of a manifest.
+func (g Golden) Text() string {
+	var b strings.Builder
+	t := g.Tolerance
+	fmt.Fprintf(&b, "golden:\n  report_at: %v\n  tolerance: {score: %v, box_px: %v, mask_iou: %v, heatmap: %v}\n  pictures:\n", g.ReportAt, t.Score, t.BoxPx, t.MaskIoU, t.Heatmap)
+	for _, p := range g.Pictures {
+		fmt.Fprintf(&b, "    - image: %s\n", p.Image)
+		if p.Reference != "" {
+			fmt.Fprintf(&b, "      reference: %s\n", p.Reference)
+		}
+		if h := p.Heatmap; h.File != "" {
+			fmt.Fprintf(&b, "      heatmap: {file: %s, low: %v, high: %v}\n", h.File, h.Low, h.High)
+		}
+		if len(p.Expect) == 0 {
+			b.WriteString("      expect: []\n")
+			continue
+		}
+		b.WriteString("      expect:\n")
+		for _, c := range p.Expect {
+			mask := ""
+			if c.Mask != "" {
+				mask = fmt.Sprintf(", mask: %s", quoted(c.Mask))
+			}
+			fmt.Fprintf(&b, "        - {class: %s, score: %v, box: [%v, %v, %v, %v]%s}\n", quoted(c.Class), c.Score, c.Box[0], c.Box[1], c.Box[2], c.Box[3], mask)
+		}
+	}
+	return b.String()
+}
+
+// quoted writes text as YAML takes it between single quotes, as it is.
+func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// WithoutGolden returns a manifest's text without its golden section, which is taken to end where the next line begins that is
+// neither indented nor empty.
+func WithoutGolden(text []byte) []byte {
+	var out []byte
+	inside := false
+	for line := range bytes.Lines(text) {
+		switch first := line[0]; {
+		case bytes.HasPrefix(line, []byte("golden:")):
+			inside = true
+		case first != ' ' && first != '\t' && first != '\r' && first != '\n':
+			inside = false
+		}
+		if !inside {
+			out = append(out, line...)
+		}
+	}
+	return out
 }

@@ -185,12 +185,12 @@ func found(root Root, name, version string) Entry {
 // model because the newer one is damaged.
 func (s *snapshot) settle(name string, roots []Root, acts *record) {
 	want, from, err := stated(name, roots)
-	note := ""
+	note, remedy := "", "write"
 	if last, ok := acts.last(name); ok {
 		if from != "" && want != last.To {
 			note = fmt.Sprintf("%s says %q and is not looked at any more: version %s was activated on %s by %s", from, want, last.To, last.At.Format(time.DateTime), last.By)
 		}
-		want, from, err = last.To, "the record of activations", nil
+		want, from, err, remedy = last.To, "the record of activations", nil, "activate"
 	}
 	switch {
 	case err != nil:
@@ -210,7 +210,7 @@ func (s *snapshot) settle(name string, roots []Root, acts *record) {
 	case best >= 0:
 		s.entries[best].Active, s.entries[best].Note = true, note
 	case from != "":
-		s.broken[name] = fmt.Errorf("%w: %s says %q, and there is no such version: write one of %s", inspection.ErrInvalid, from, want, strings.Join(s.versions(name), ", "))
+		s.broken[name] = fmt.Errorf("%w: %s says %q, and there is no such version: %s one of %s", inspection.ErrInvalid, from, want, remedy, strings.Join(s.versions(name), ", "))
 	}
 }
 

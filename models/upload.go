@@ -278,8 +278,12 @@ func (w *writable) place(u *Upload) error {
 	if err := os.MkdirAll(home, 0o750); err != nil {
 		return err
 	}
-	if err := os.Rename(u.dir(), filepath.Join(home, u.version)); err != nil {
+	at := filepath.Join(home, u.version)
+	if err := os.Rename(u.dir(), at); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(home), syncDir(w.Dir))
+	if err := errors.Join(syncDir(home), syncDir(w.Dir)); err != nil {
+		return errors.Join(err, os.RemoveAll(at))
+	}
+	return nil
 }
