@@ -38,7 +38,7 @@ var house = []room{
 		outside: []string{"google.golang.org/grpc", "google.golang.org/protobuf"},
 	},
 	{
-		path:    "models",
+		path:    "models", // and models/onnx, which reads graphs
 		ours:    []string{"inspection"},
 		outside: []string{"go.yaml.in/yaml/v3"},
 	},
@@ -135,7 +135,7 @@ var house = []room{
 	},
 	{
 		path: "cmd",
-		ours: []string{"inspection", "proto", "node", "camera", "camera/synthetic", "camera/video"},
+		ours: []string{"inspection", "proto", "models", "node", "camera", "camera/synthetic", "camera/video"},
 		outside: []string{
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3",
 			"github.com/dustin/go-humanize", "golang.org/x/term",

@@ -85,6 +85,11 @@ func (u *Upload) File(name string, size int64, sha string) error {
 	case len(u.files) >= maxFiles:
 		return fmt.Errorf("%w: file %s is one too many: no version has so many files", inspection.ErrInvalid, name)
 	}
+	if path.Ext(name) == ".onnx" {
+		if err := CheckGraphSize(size); err != nil {
+			return fmt.Errorf("file %s: %w", name, err)
+		}
+	}
 	at := filepath.Join(u.dir(), filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(at), 0o750); err != nil {
 		return unwritable("write "+name, err)
@@ -187,10 +192,8 @@ func (u *Upload) check() (*Model, error) {
 	return m, u.checkGraphs(m)
 }
 
+// checkGraphs refuses graphs that no node takes, before any runtime sees them.
 func (u *Upload) checkGraphs(m *Model) error {
-	if u.repository.writable.CheckGraph == nil {
-		return nil
-	}
 	for _, name := range m.Manifest.Files() {
 		if path.Ext(name) != ".onnx" {
 			continue
@@ -199,7 +202,7 @@ func (u *Upload) checkGraphs(m *Model) error {
 		if err != nil {
 			return err
 		}
-		if err := u.repository.writable.CheckGraph(name, b); err != nil {
+		if _, err := CheckGraph(b); err != nil {
 			return fmt.Errorf("file %s: %w", name, err)
 		}
 	}

@@ -16,10 +16,9 @@ import (
 
 // Writable says where a repository keeps what is pushed and activated.
 type Writable struct {
-	Dir        string                            // the folder of what is pushed, looked at before all others; made when it is missing
-	Record     string                            // the file of activations, in a folder that exists
-	MaxBytes   int64                             // of one version's files together
-	CheckGraph func(file string, b []byte) error // what a pushed graph must pass, beyond being one; its errors wrap inspection.ErrInvalid
+	Dir      string // the folder of what is pushed, looked at before all others; made when it is missing
+	Record   string // the file of activations, in a folder that exists
+	MaxBytes int64  // of one version's files together
 }
 
 // writable is the part of a repository that changes.

@@ -44,6 +44,16 @@ func (e *fakeEngine) Release(r *inspection.Recipe, _ inspection.ModelRef) {
 	e.pin(r, -1)
 }
 
+func (e *fakeEngine) PrepareOn(ctx context.Context, r *inspection.Recipe, version string) (inspection.ModelRef, error) {
+	ref, err := e.Prepare(ctx, r)
+	ref.Version = version
+	return ref, err
+}
+
+func (e *fakeEngine) Hold(_ context.Context, name, version string) (inspection.ModelRef, func(), error) {
+	return inspection.ModelRef{Name: name, Version: version, Digest: "d"}, func() {}, nil
+}
+
 func (e *fakeEngine) Models() []inference.Status { return nil }
 
 func (e *fakeEngine) Profile(context.Context, string, string, bool) (inference.Profile, error) {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -16,7 +15,6 @@ import (
 	"github.com/assay-vision/assay/inference"
 	"github.com/assay-vision/assay/inference/imaging"
 	"github.com/assay-vision/assay/inference/ort"
-	"github.com/assay-vision/assay/models"
 	"github.com/assay-vision/assay/server"
 	"github.com/assay-vision/assay/store"
 )

@@ -25,9 +25,7 @@ const (
 func openModels(cfg Config) (*models.Repository, error) {
 	own := filepath.Join(cfg.Node.DataDir, pushedModels)
 	w := models.Writable{
-		Dir: cfg.Models.Dir, Record: filepath.Join(cfg.Node.DataDir, recordFile), MaxBytes: int64(cfg.Models.UploadBytes),
-		CheckGraph: inference.CheckGraph,
-	}
+		Dir: cfg.Models.Dir, Record: filepath.Join(cfg.Node.DataDir, recordFile), MaxBytes: int64(cfg.Models.UploadBytes)}
 	var behind []models.Root
 	if w.Dir == "" {
 		w.Dir = own
