@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/png"
 	"math"
 	"path"
@@ -227,16 +228,32 @@ func goldenSet(m *models.Model) ([]expectation, []GoldenInput, error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			decoded, err := png.Decode(bytes.NewReader(data))
-			gray, ok := decoded.(*image.Gray)
-			if err != nil || !ok {
-				return nil, nil, fmt.Errorf("%w: model %s@%s: golden set: %s is no 8-bit grey PNG (%v)", inspection.ErrInvalid, m.Ref.Name, m.Ref.Version, p.Heatmap.File, err) //nolint:errorlint // told, not wrapped
+			if x.heatmap, err = readHeatmap(data); err != nil {
+				return nil, nil, fmt.Errorf("model %s@%s: golden set: %s: %w", m.Ref.Name, m.Ref.Version, p.Heatmap.File, err)
 			}
-			x.heatmap = gray
 		}
 		all, inputs = append(all, x), append(inputs, in)
 	}
 	return all, inputs, nil
+}
+
+// maxHeatmap bounds the sides of an expected heatmap, px.
+const maxHeatmap = 8192
+
+func readHeatmap(data []byte) (*image.Gray, error) {
+	header, err := png.DecodeConfig(bytes.NewReader(data))
+	if err != nil || header.ColorModel != color.GrayModel || header.Width > maxHeatmap || header.Height > maxHeatmap {
+		return nil, fmt.Errorf("%w: want an 8-bit grey PNG of at most %d px a side: record the golden set again", inspection.ErrInvalid, maxHeatmap)
+	}
+	decoded, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%w: the PNG is damaged: %w", inspection.ErrInvalid, err)
+	}
+	gray, ok := decoded.(*image.Gray)
+	if !ok {
+		return nil, fmt.Errorf("%w: the PNG is not grey", inspection.ErrInvalid)
+	}
+	return gray, nil
 }
 
 // compare says how an answer differs from what is expected, each difference beyond the tolerance with both values.

@@ -76,8 +76,8 @@ func (w *writable) tidy() error {
 var errReadOnly = fmt.Errorf("%w: this repository is read-only", inspection.ErrRefused)
 
 // Activate makes a version the active one: first in the record, durably, then for Get. a says which (Model, To), by whom and
-// why; the rest is filled in and returned. A version that is active by record already is left as it is, and nothing is recorded:
-// changed is false. The error wraps inspection.ErrUnknownModel, ErrRefused or ErrDiskFull, and nothing has changed then.
+// why; the rest is filled in and returned. A version that somebody activated and that still is active is left as it is, and nothing
+// is recorded: changed is false. The error wraps inspection.ErrUnknownModel, ErrRefused or ErrDiskFull, and nothing has changed then.
 func (r *Repository) Activate(a Activation) (done Activation, changed bool, err error) {
 	if r.writable == nil {
 		return a, false, errReadOnly
@@ -90,7 +90,7 @@ func (r *Repository) Activate(a Activation) (done Activation, changed bool, err 
 	defer r.mu.Unlock()
 	now := r.now.Load()
 	last, recorded := r.writable.record.last(a.Model)
-	if recorded && last.To == a.To && now.active(a.Model) == a.To {
+	if recorded && last.Act != ActKeep && last.To == a.To && now.active(a.Model) == a.To {
 		return last, false, nil
 	}
 	if now.find(a.Model, a.To) < 0 { // removed in between

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -31,6 +32,7 @@ type GoldenSet struct {
 	Manifest []byte            // the manifest with its golden section
 	Section  string            // that section alone
 	Files    map[string][]byte // by path within the version's folder
+	stale    []string          // files of the set before
 }
 
 // RecordGolden asks the model version that lies in the folder dir (.../NAME/VERSION) about pictures, here and now, and makes its
@@ -52,7 +54,7 @@ func RecordGolden(ctx context.Context, cfg Config, dir string, reportAt float64,
 	if err != nil {
 		return nil, err
 	}
-	out := &GoldenSet{Files: map[string][]byte{}}
+	out := &GoldenSet{Files: map[string][]byte{}, stale: v.manifest.Files()}
 	for i, a := range answers {
 		p := models.GoldenPicture{Image: inference.GoldenFile(pictures[i].Name, pictures[i].Image), Expect: a.Expect}
 		out.Files[p.Image] = pictures[i].Image
@@ -74,8 +76,16 @@ func RecordGolden(ctx context.Context, cfg Config, dir string, reportAt float64,
 	return out, nil
 }
 
-// Write puts the set into the folder of its version.
+// Write puts the set into the folder of its version, in place of the one before.
 func (s *GoldenSet) Write(dir string) error {
+	for _, name := range s.stale {
+		if ext := filepath.Ext(name); ext == ".onnx" || name == models.ManifestFile {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, filepath.FromSlash(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the golden set before: %w", err)
+		}
+	}
 	for name, data := range s.Files {
 		at := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {

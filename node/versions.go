@@ -223,8 +223,11 @@ func (c *catalog) RemoveModel(ctx context.Context, name, version string) error {
 	return nil
 }
 
-// needed says who needs a version.
+// needed says who needs a version, but for the active one, which the repository knows.
 func (c *catalog) needed(name, version string) error {
+	if m, err := c.models.Get(name, ""); err == nil && m.Ref.Version == version {
+		return nil
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, r := range c.inForce {
