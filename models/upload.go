@@ -77,7 +77,7 @@ func (u *Upload) File(name string, size int64, sha string) error {
 	}
 	switch {
 	case !ValidFile(name):
-		return fmt.Errorf("%w: file %.80q: want a path within the version's folder, at most one folder deep, of letters, digits, _, - and .", inspection.ErrInvalid, name)
+		return fmt.Errorf("%w: file %.80q: want a path within the version's folder, at most one folder deep, of letters, digits, dots, _ and -", inspection.ErrInvalid, name)
 	case slices.Contains(u.files, name):
 		return fmt.Errorf("%w: file %s is sent twice", inspection.ErrInvalid, name)
 	case size < 1 || size > u.free:
