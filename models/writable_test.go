@@ -385,7 +385,17 @@ func TestARecordThatWasCutOffIsReadToItsLastWholeLine(t *testing.T) {
 			t.Fatalf("cut at %d: got %d activations, want %d", cut, got, lines)
 		}
 	}
-	s.activate("pair", "1") // over what was cut off
+	f, err := os.OpenFile(s.record, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(strings.Repeat("x", 1000) + "\n"); err != nil { // of a write that failed and could not be taken back
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.activate("pair", "1") // over both
 	s.reopen()
 	if h := s.History("pair"); len(h) != 2 || h[0].To != "1" || s.active("pair") != "1" {
 		t.Errorf("after a cut: got %+v, active %q", h, s.active("pair"))
