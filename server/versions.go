@@ -21,6 +21,9 @@ import (
 // maxNote bounds who and why in the record of activations, in bytes.
 const maxNote = 1000
 
+// maxHistory is how many activations are told, the latest ones.
+const maxHistory = 1000
+
 func (g *modelService) PushModel(stream grpc.ClientStreamingServer[assayv1.PushModelRequest, assayv1.PushModelResponse]) error {
 	resp, err := g.push(stream)
 	switch _, ended := status.FromError(err); {
@@ -150,7 +153,8 @@ func (g *modelService) ListActivations(_ context.Context, r *assayv1.ListActivat
 
 func (s *Server) activations(name string) *assayv1.ListActivationsResponse {
 	resp := &assayv1.ListActivationsResponse{}
-	for _, a := range s.deps.Versions.Activations(name) {
+	all := s.deps.Versions.Activations(name)
+	for _, a := range all[:min(len(all), maxHistory)] {
 		resp.Activations = append(resp.Activations, fromActivation(a))
 	}
 	return resp

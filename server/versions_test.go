@@ -199,6 +199,11 @@ func TestActsCarryWhoAndWhy(t *testing.T) {
 	if err != nil || len(resp.GetActivations()) != 2 || resp.GetActivations()[1].GetBy() != "bob" {
 		t.Errorf("got %v, %v", resp, err)
 	}
+	d.versions.acts = append(d.versions.acts, make([]server.Activation, 1000)...)
+	if resp, err := client.ListActivations(testContext(t), &assayv1.ListActivationsRequest{}); err != nil || len(resp.GetActivations()) != 1000 || resp.GetActivations()[0].GetBy() != "ann" {
+		t.Errorf("got %d activations, %v; want the latest 1000", len(resp.GetActivations()), err)
+	}
+	d.versions.acts = d.versions.acts[:2]
 	for name, call := range map[string]func() error{
 		"by nobody": func() error {
 			_, err := client.ActivateModel(testContext(t), &assayv1.ActivateModelRequest{Name: "pair", Version: "2"})

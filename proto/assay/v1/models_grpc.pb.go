@@ -56,7 +56,7 @@ type ModelServiceClient interface {
 	RollbackModel(ctx context.Context, in *RollbackModelRequest, opts ...grpc.CallOption) (*RollbackModelResponse, error)
 	// Removes a version that was pushed. FAILED_PRECONDITION while it is active, named by a recipe, or judging.
 	RemoveModel(ctx context.Context, in *RemoveModelRequest, opts ...grpc.CallOption) (*RemoveModelResponse, error)
-	// The recorded activations, the latest first.
+	// The recorded activations, the latest first, 1000 at most.
 	ListActivations(ctx context.Context, in *ListActivationsRequest, opts ...grpc.CallOption) (*ListActivationsResponse, error)
 }
 
@@ -178,7 +178,7 @@ type ModelServiceServer interface {
 	RollbackModel(context.Context, *RollbackModelRequest) (*RollbackModelResponse, error)
 	// Removes a version that was pushed. FAILED_PRECONDITION while it is active, named by a recipe, or judging.
 	RemoveModel(context.Context, *RemoveModelRequest) (*RemoveModelResponse, error)
-	// The recorded activations, the latest first.
+	// The recorded activations, the latest first, 1000 at most.
 	ListActivations(context.Context, *ListActivationsRequest) (*ListActivationsResponse, error)
 	mustEmbedUnimplementedModelServiceServer()
 }
