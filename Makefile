@@ -40,6 +40,10 @@ lint: setup ## golangci-lint on the Go, buf's lint and format on proto/
 generate: ## Generate the Go in proto/ from its .proto files
 	@scripts/buf.sh generate
 
+.PHONY: golden
+golden: setup ## Record the golden set of the model that ships, of rendered boards (MODEL=models/pcb-pair/1)
+	@. scripts/env.sh; go run ./cmd/assayd golden $(or $(MODEL),models/pcb-pair/1) --rendered 2 --write
+
 .PHONY: check-generate
 check-generate: ## Fail if the Go in proto/ is not what would be generated
 	@scripts/check-generate.sh

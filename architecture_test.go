@@ -38,7 +38,7 @@ var house = []room{
 		outside: []string{"google.golang.org/grpc", "google.golang.org/protobuf"},
 	},
 	{
-		path:    "models",
+		path:    "models", // and models/onnx, which reads graphs
 		ours:    []string{"inspection"},
 		outside: []string{"go.yaml.in/yaml/v3"},
 	},

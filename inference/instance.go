@@ -70,23 +70,36 @@ func (e *Engine) takeIdle(in *instance) bool {
 // free frees an instance that was taken out of the map, and its model with it when it was the last.
 func (e *Engine) free(in *instance) error {
 	closeTemplates(in.templates)
+	return e.drop(in.model)
+}
+
+// drop takes back one use of a model, and unloads it with the last.
+func (e *Engine) drop(l *loaded) error {
 	e.mu.Lock()
-	in.model.users--
-	last := in.model.users == 0
+	l.users--
+	last := l.users == 0
 	if last {
-		delete(e.loaded, in.model.ref.Digest)
-		delete(e.states, in.model.ref.Digest)
+		delete(e.loaded, l.ref.Digest)
+		delete(e.states, l.ref.Digest)
 	}
 	e.mu.Unlock()
 	if !last {
 		return nil
 	}
-	e.batcher.Forget(in.model.session)
-	if err := in.model.session.Close(); err != nil {
-		return fmt.Errorf("unload model %s@%s: %w", in.model.ref.Name, in.model.ref.Version, err)
+	if err := e.closeSession(l); err != nil {
+		return err
 	}
-	e.forgetPlan(in.model.ref)
-	e.log.Info("model is unloaded", "model", in.model.ref.Name, "version", in.model.ref.Version)
+	e.log.Info("model is unloaded", "model", l.ref.Name, "version", l.ref.Version)
+	return nil
+}
+
+// closeSession frees a model's session, and forgets what was measured of it.
+func (e *Engine) closeSession(l *loaded) error {
+	e.batcher.Forget(l.session)
+	if err := l.session.Close(); err != nil {
+		return fmt.Errorf("unload model %s@%s: %w", l.ref.Name, l.ref.Version, err)
+	}
+	e.forgetPlan(l.ref)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package inference
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"time"
@@ -13,20 +14,55 @@ import (
 )
 
 // Prepare makes a recipe ready: it finds the model that the recipe names, checks the two against each other, loads and
-// warms the model unless it is loaded already, and decodes the templates. From then on Inspect takes jobs that carry the
+// warms the model unless it is loaded already, holds its answers against its golden set, and decodes the templates. From then on Inspect takes jobs that carry the
 // recipe and the returned ModelRef, until Release was called as often as Prepare. Loading takes a thread beyond the
-// engine's own, so that a load stops no line. Errors wrap inspection.ErrUnknownModel, ErrInvalid, ErrUnavailable or
-// ErrClosed and say what to do; nothing stays behind.
+// engine's own, so that a load stops no line. Errors wrap inspection.ErrUnknownModel, ErrInvalid, ErrGolden, ErrUnavailable
+// or ErrClosed and say what to do; nothing stays behind.
 func (e *Engine) Prepare(ctx context.Context, r *inspection.Recipe) (inspection.ModelRef, error) {
-	ref, err := e.prepare(ctx, r)
+	ref, err := e.prepare(ctx, r, r.Model.Version)
 	if err != nil {
 		return inspection.ModelRef{}, fmt.Errorf("prepare recipe %s: %w", r.Name, err)
 	}
 	return ref, nil
 }
 
-func (e *Engine) prepare(ctx context.Context, r *inspection.Recipe) (inspection.ModelRef, error) {
-	m, err := e.models.Get(r.Model.Name, r.Model.Version)
+// PrepareOn is Prepare with another version of the model than the one that the recipe names now.
+func (e *Engine) PrepareOn(ctx context.Context, r *inspection.Recipe, version string) (inspection.ModelRef, error) {
+	ref, err := e.prepare(ctx, r, version)
+	if err != nil {
+		return inspection.ModelRef{}, fmt.Errorf("prepare recipe %s: %w", r.Name, err)
+	}
+	return ref, nil
+}
+
+// Hold loads, warms and checks a model version as Prepare does, for no recipe, and keeps it until release is called, once.
+// Errors are those of Prepare.
+func (e *Engine) Hold(ctx context.Context, name, version string) (ref inspection.ModelRef, release func(), err error) {
+	m, err := e.models.Get(name, version)
+	if err != nil {
+		return ref, nil, err
+	}
+	e.loading.Lock()
+	defer e.loading.Unlock()
+	e.mu.Lock()
+	closed := e.closed
+	e.mu.Unlock()
+	if closed {
+		return ref, nil, fmt.Errorf("engine: %w", inspection.ErrClosed)
+	}
+	l, err := e.load(ctx, m)
+	if err != nil {
+		return ref, nil, err
+	}
+	return m.Ref, func() {
+		if err := e.drop(l); err != nil {
+			e.log.Error("free model", "error", err)
+		}
+	}, nil
+}
+
+func (e *Engine) prepare(ctx context.Context, r *inspection.Recipe, version string) (inspection.ModelRef, error) {
+	m, err := e.models.Get(r.Model.Name, version)
 	if err != nil {
 		return inspection.ModelRef{}, err
 	}
@@ -109,11 +145,23 @@ func (e *Engine) load(ctx context.Context, m *models.Model) (*loaded, error) {
 	}
 	state.State, state.Device, state.Fallbacks, state.BatchSizes = StateReady, l.session.Device(), l.session.Fallbacks(), l.session.BatchSizes()
 	e.loaded[m.Ref.Digest] = l
-	e.log.Info("model is loaded and warm", "model", m.Ref.Name, "version", m.Ref.Version, "device", state.Device, "batch_sizes", state.BatchSizes, "took", time.Since(start))
+	e.log.Info("model is loaded and warm", "model", m.Ref.Name, "version", m.Ref.Version, "device", state.Device, "batch_sizes", state.BatchSizes, "golden_pictures", len(m.Manifest.Golden.Pictures), "took", time.Since(start))
 	return l, nil
 }
 
 func (e *Engine) open(ctx context.Context, m *models.Model) (*loaded, error) {
+	l, err := e.openWith(m, func() (Session, error) { return e.openPlanned(ctx, m) })
+	if err != nil {
+		return nil, err
+	}
+	if err := e.checkGolden(ctx, m, l); err != nil {
+		return nil, errors.Join(err, e.closeSession(l))
+	}
+	return l, nil
+}
+
+// openWith makes ready what a model needs beside its session, and opens that.
+func (e *Engine) openWith(m *models.Model, session func() (Session, error)) (*loaded, error) {
 	l := &loaded{ref: m.Ref, users: 1}
 	var err error
 	if l.specs, err = specsOf(m.Manifest); err != nil {
@@ -122,7 +170,7 @@ func (e *Engine) open(ctx context.Context, m *models.Model) (*loaded, error) {
 	if l.decoder, err = decode.New(m.Manifest); err != nil {
 		return nil, fmt.Errorf("model %s@%s: %w", m.Ref.Name, m.Ref.Version, err)
 	}
-	if l.session, err = e.openPlanned(ctx, m); err != nil {
+	if l.session, err = session(); err != nil {
 		return nil, err
 	}
 	return l, nil

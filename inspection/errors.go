@@ -30,6 +30,12 @@ var (
 	ErrDiskFull = errors.New("disk full")
 	// ErrUnavailable: a resource that the program was built or installed without (OpenCV, ONNX Runtime).
 	ErrUnavailable = errors.New("unavailable")
+	// ErrExists: there is another one of that name already.
+	ErrExists = errors.New("exists already")
+	// ErrRefused: what was asked for cannot be done as things stand; the message says what stands in the way.
+	ErrRefused = errors.New("refused")
+	// ErrGolden: a model does not give the answers on this device that its golden set expects.
+	ErrGolden = errors.New("golden check failed")
 	// ErrClosed: the room was closed.
 	ErrClosed = errors.New("closed")
 )

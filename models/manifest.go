@@ -14,6 +14,7 @@ type Manifest struct {
 	BatchSizes  []int      `yaml:"batch_sizes"` // tensor batches to prepare and warm, ascending; left out: [1]
 	Providers   []Provider `yaml:"providers"`   // execution providers in the order of preference; left out: [cpu]
 	Variants    []Variant  `yaml:"variants"`    // other graphs of this version, which are used where they are faster; left out: none
+	Golden      Golden     `yaml:"golden"`      // pictures with known answers, which are asked for whenever the version is loaded; left out: none
 }
 
 // DefaultVariant is the name of GraphFile among the graphs of a version.

@@ -44,7 +44,7 @@ func load(root Root, name, version string) (*Model, error) {
 		case f.name == ManifestFile && !bytes.Equal(f.data, m.text):
 			return nil, fmt.Errorf("%w: %s changed while it was read: start again", inspection.ErrInvalid, path.Join(root.Name, m.dir, f.name))
 		case len(f.data) == 0:
-			return nil, fmt.Errorf("%w: %s is empty: copy the graph again", inspection.ErrInvalid, path.Join(root.Name, m.dir, f.name))
+			return nil, fmt.Errorf("%w: %s is empty: copy it again", inspection.ErrInvalid, path.Join(root.Name, m.dir, f.name))
 		}
 	}
 	m.Ref = inspection.ModelRef{Name: name, Version: version, Digest: digest(files)}
@@ -72,6 +72,12 @@ func (m *Model) VariantGraph(variant string) ([]byte, error) {
 		}
 		want = m.Manifest.Variants[i].File
 	}
+	return m.File(want)
+}
+
+// File reads a file of the version by its path, one of Manifest.Files. It checks what VariantGraph does. The bytes are the
+// caller's.
+func (m *Model) File(name string) ([]byte, error) {
 	files, err := m.files()
 	if err != nil {
 		return nil, err
@@ -80,7 +86,11 @@ func (m *Model) VariantGraph(variant string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: model %s@%s in %s changed on disk: SHA-256 %.12s…, was %.12s… when the repository was opened: restore its files, or give the change a version of its own",
 			inspection.ErrInvalid, m.Ref.Name, m.Ref.Version, path.Join(m.root.Name, m.dir), got, m.Ref.Digest)
 	}
-	return files[slices.IndexFunc(files, func(f file) bool { return f.name == want })].data, nil
+	i := slices.IndexFunc(files, func(f file) bool { return f.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: the manifest of model %s@%s lists no file %q", inspection.ErrInvalid, m.Ref.Name, m.Ref.Version, name)
+	}
+	return files[i].data, nil
 }
 
 // file is one file of a version.
@@ -89,14 +99,10 @@ type file struct {
 	data []byte
 }
 
-// files reads all files of the version: the graph, the manifest, and the variants as listed.
+// files reads all files of the version, in the order of Manifest.Files.
 func (m *Model) files() ([]file, error) {
-	names := []string{GraphFile, ManifestFile}
-	for _, v := range m.Manifest.Variants {
-		names = append(names, v.File)
-	}
 	var out []file
-	for _, name := range names {
+	for _, name := range m.Manifest.Files() {
 		data, err := m.readFile(name)
 		if err != nil {
 			return nil, err
@@ -107,9 +113,20 @@ func (m *Model) files() ([]file, error) {
 }
 
 func (m *Model) readFile(name string) ([]byte, error) {
-	b, err := fs.ReadFile(m.root.FS, path.Join(m.dir, name))
+	at := path.Join(m.dir, name)
+	if strings.HasSuffix(name, ".onnx") || name == ManifestFile {
+		return m.read(at)
+	}
+	if info, err := fs.Stat(m.root.FS, at); err == nil && info.Size() > maxGoldenFile {
+		return nil, fmt.Errorf("%w: %s has %d bytes, more than the %d that a file of a golden set may have: take a smaller picture", inspection.ErrInvalid, path.Join(m.root.Name, at), info.Size(), maxGoldenFile)
+	}
+	return m.read(at)
+}
+
+func (m *Model) read(at string) ([]byte, error) {
+	b, err := fs.ReadFile(m.root.FS, at)
 	if err != nil {
-		return nil, fmt.Errorf("%w: model folder %s: %w: it must hold %s, %s and the variants that the manifest lists", inspection.ErrInvalid, path.Join(m.root.Name, m.dir), err, GraphFile, ManifestFile)
+		return nil, fmt.Errorf("%w: model folder %s: %w: it must hold %s, %s, and the variants and golden pictures that the manifest lists", inspection.ErrInvalid, path.Join(m.root.Name, m.dir), err, GraphFile, ManifestFile)
 	}
 	return b, nil
 }

@@ -1,14 +1,19 @@
 package models
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/assay-vision/assay/inspection"
 )
@@ -36,134 +41,66 @@ type Entry struct {
 	Version string
 	Root    string // name of the root that holds it
 	Active  bool   // it is what Get(Name, "") answers with
+	Note    string // of the active one: what else claims to say which version is active, and is not looked at
 	Model   *Model // nil where Err is set
 	Err     error
 }
 
-// Repository is the set of model versions found in its roots. It is read once, by Open, and read-only from then on, so
-// goroutines may share it.
+// Repository is the set of model versions found in its roots. Open reads them once; from then on only what is pushed,
+// activated and removed through the repository changes it. Goroutines may share it: whoever reads sees the versions as they
+// were before a change or after it.
 type Repository struct {
-	entries []Entry          // by name, then version
-	broken  map[string]error // by model name: what is wrong with the model as a whole
-	roots   []string
+	roots    []Root
+	writable *writable // nil: nothing is pushed, activated or removed
+
+	mu  sync.Mutex // held by whoever changes the repository, over its I/O; readers do not take it
+	now atomic.Pointer[snapshot]
 }
 
 // Open reads every model version in roots: it checks the manifests and takes the digests, but does not load a graph. A
 // version that two roots hold is taken from the first of them. A broken version is kept with its error and hides no other;
-// only a root that cannot be listed fails Open. The error wraps inspection.ErrInvalid.
+// only a root that cannot be listed fails Open. The error wraps inspection.ErrInvalid. Such a repository is read-only; see
+// OpenWritable.
 func Open(roots ...Root) (*Repository, error) {
-	r := &Repository{broken: map[string]error{}}
-	for _, root := range roots {
-		if err := r.scan(root); err != nil {
-			return nil, err
-		}
-		r.roots = append(r.roots, root.Name)
-	}
-	slices.SortFunc(r.entries, func(a, b Entry) int {
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
-			return c
-		}
-		return number(a.Version) - number(b.Version)
-	})
-	for _, name := range r.Names() {
-		r.activate(name, roots)
-	}
-	return r, nil
+	r := &Repository{roots: roots}
+	return r, r.read()
 }
 
-// scan adds the versions of one root that no root before it holds.
-func (r *Repository) scan(root Root) error {
-	names, err := fs.ReadDir(root.FS, ".")
-	if err != nil {
-		return fmt.Errorf("%w: model repository %s: %w: name an existing folder of models, or leave it out to use the models that ship", inspection.ErrInvalid, root.Name, err)
-	}
-	for _, n := range names {
-		if !isDir(root.FS, n.Name()) || strings.HasPrefix(n.Name(), ".") {
-			continue
-		}
-		if err := r.scanModel(root, n.Name()); err != nil && r.broken[n.Name()] == nil {
-			r.broken[n.Name()] = err
+// read takes the first snapshot.
+func (r *Repository) read() error {
+	s := &snapshot{broken: map[string]error{}}
+	for _, root := range r.roots {
+		if err := s.scan(root); err != nil {
+			return err
 		}
 	}
+	s.sort()
+	for _, name := range s.names() {
+		s.settle(name, r.roots, r.acts())
+	}
+	r.now.Store(s)
 	return nil
 }
 
-// scanModel adds the versions of one model folder. Folders that hold no version folder at all (examples, documents) are
-// passed over; a name or a version that breaks the rules is reported, for it would otherwise be a model that is silently
-// not there.
-func (r *Repository) scanModel(root Root, name string) error {
-	dirs, err := fs.ReadDir(root.FS, name)
-	if err != nil {
-		return fmt.Errorf("model %s in %s: %w", name, root.Name, err)
+// acts is the record of activations; nil where there is none.
+func (r *Repository) acts() *record {
+	if r.writable == nil {
+		return nil
 	}
-	for _, d := range dirs {
-		dir := path.Join(name, d.Name())
-		if !isDir(root.FS, dir) || !holdsModel(root.FS, dir) || r.find(name, d.Name()) >= 0 {
-			continue
-		}
-		e := Entry{Name: name, Version: d.Name(), Root: root.Name}
-		switch {
-		case !validName(name):
-			e.Err = fmt.Errorf("%w: model folder %s/%s: name %q: use a-z, 0-9, _ and -, and begin with a letter or digit", inspection.ErrInvalid, root.Name, name, name)
-		case number(d.Name()) < 1:
-			e.Err = fmt.Errorf("%w: model folder %s/%s: version %q: use a whole number from 1 on, without leading zeros", inspection.ErrInvalid, root.Name, dir, d.Name())
-		default:
-			e.Model, e.Err = load(root, name, d.Name())
-		}
-		r.entries = append(r.entries, e)
-	}
-	return nil
-}
-
-// activate marks the active version of name: what the first root with an active file says, else the highest version. A
-// broken version can be the active one: a node must not judge with an older model because the newer one is damaged.
-func (r *Repository) activate(name string, roots []Root) {
-	want, from := "", ""
-	for _, root := range roots {
-		b, err := fs.ReadFile(root.FS, path.Join(name, ActiveFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		from = path.Join(root.Name, name, ActiveFile)
-		if err != nil {
-			r.broken[name] = fmt.Errorf("read %s: %w", from, err)
-			return
-		}
-		want = strings.TrimSpace(string(b))
-		break
-	}
-	best := -1
-	for i, e := range r.entries {
-		if e.Name == name && (e.Version == want || from == "" && number(e.Version) > 0) {
-			best = i // versions ascend
-		}
-	}
-	switch {
-	case best >= 0:
-		r.entries[best].Active = true
-	case from != "":
-		r.broken[name] = fmt.Errorf("%w: %s says %q, and there is no such version: write one of %s", inspection.ErrInvalid, from, want, strings.Join(r.versions(name), ", "))
-	}
+	return r.writable.record
 }
 
 // List returns every version found, good or broken, by name and version.
-func (r *Repository) List() []Entry { return slices.Clone(r.entries) }
+func (r *Repository) List() []Entry { return slices.Clone(r.now.Load().entries) }
 
 // Names returns the names of all models, sorted.
-func (r *Repository) Names() []string {
-	var names []string
-	for _, e := range r.entries {
-		if len(names) == 0 || names[len(names)-1] != e.Name {
-			names = append(names, e.Name)
-		}
-	}
-	return names
-}
+func (r *Repository) Names() []string { return r.now.Load().names() }
 
 // Get returns a model version; the version "" means the active one. The error wraps inspection.ErrUnknownModel and says
 // what there is instead, or what is wrong with the version asked for.
 func (r *Repository) Get(name, version string) (*Model, error) {
-	for _, e := range r.entries {
+	s := r.now.Load()
+	for _, e := range s.entries {
 		if e.Name != name || version != e.Version && (version != "" || !e.Active) {
 			continue
 		}
@@ -172,26 +109,181 @@ func (r *Repository) Get(name, version string) (*Model, error) {
 		}
 		return e.Model, nil
 	}
-	if err := r.broken[name]; err != nil && version == "" {
+	if err := s.broken[name]; err != nil && version == "" {
 		return nil, fmt.Errorf("%w: %s: %w", inspection.ErrUnknownModel, name, err)
 	}
-	if vs := r.versions(name); len(vs) > 0 {
-		return nil, fmt.Errorf("%w: %s has no version %q; it has %s", inspection.ErrUnknownModel, name, version, strings.Join(vs, ", "))
+	return nil, s.unknown(name, version, r.roots)
+}
+
+// snapshot is the repository as it is at one time. It is read-only once it is stored.
+type snapshot struct {
+	entries []Entry          // by name, then version
+	broken  map[string]error // by model name: what is wrong with the model as a whole
+}
+
+func (s *snapshot) clone() *snapshot {
+	return &snapshot{entries: slices.Clone(s.entries), broken: maps.Clone(s.broken)}
+}
+
+func (s *snapshot) sort() {
+	slices.SortFunc(s.entries, func(a, b Entry) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), number(a.Version)-number(b.Version))
+	})
+}
+
+// scan adds the versions of one root that no root before it holds.
+func (s *snapshot) scan(root Root) error {
+	names, err := fs.ReadDir(root.FS, ".")
+	if err != nil {
+		return fmt.Errorf("%w: model repository %s: %w: name an existing folder of models, or leave it out to use the models that ship", inspection.ErrInvalid, root.Name, err)
 	}
-	names := strings.Join(r.Names(), ", ")
+	for _, n := range names {
+		if !isDir(root.FS, n.Name()) || strings.HasPrefix(n.Name(), ".") {
+			continue
+		}
+		if err := s.scanModel(root, n.Name()); err != nil && s.broken[n.Name()] == nil {
+			s.broken[n.Name()] = err
+		}
+	}
+	return nil
+}
+
+// scanModel adds the versions of one model folder. Folders that hold no version folder at all (examples, documents) are
+// passed over; a name or a version that breaks the rules is reported, for it would otherwise be a model that is silently
+// not there.
+func (s *snapshot) scanModel(root Root, name string) error {
+	dirs, err := fs.ReadDir(root.FS, name)
+	if err != nil {
+		return fmt.Errorf("model %s in %s: %w", name, root.Name, err)
+	}
+	for _, d := range dirs {
+		dir := path.Join(name, d.Name())
+		if !isDir(root.FS, dir) || !holdsModel(root.FS, dir) || s.find(name, d.Name()) >= 0 {
+			continue
+		}
+		s.entries = append(s.entries, found(root, name, d.Name()))
+	}
+	return nil
+}
+
+// found is a version that a root holds.
+func found(root Root, name, version string) Entry {
+	e := Entry{Name: name, Version: version, Root: root.Name}
+	switch {
+	case !validName(name):
+		e.Err = fmt.Errorf("%w: model folder %s/%s: name %q: use a-z, 0-9, _ and -, and begin with a letter or digit", inspection.ErrInvalid, root.Name, name, name)
+	case number(version) < 1:
+		e.Err = fmt.Errorf("%w: model folder %s/%s/%s: version %q: use a whole number from 1 on, without leading zeros", inspection.ErrInvalid, root.Name, name, version, version)
+	default:
+		e.Model, e.Err = load(root, name, version)
+	}
+	return e
+}
+
+// settle marks the active version of name: what was activated last, or where nothing ever was, what the first root with an
+// active file says, else the highest version. A broken version can be the active one: a node must not judge with an older
+// model because the newer one is damaged.
+func (s *snapshot) settle(name string, roots []Root, acts *record) {
+	want, from, err := stated(name, roots)
+	note, remedy := "", "write"
+	if last, ok := acts.last(name); ok {
+		if from != "" && want != last.To {
+			note = fmt.Sprintf("%s says %q and is not looked at any more: version %s was activated on %s by %s", from, want, last.To, last.At.Format(time.DateTime), last.By)
+		}
+		want, from, err, remedy = last.To, "the record of activations", nil, "activate"
+	}
+	switch {
+	case err != nil:
+		s.broken[name] = err
+		return
+	case from != "" && want == "":
+		s.broken[name] = fmt.Errorf("%w: no version is active yet: activate one of %s", inspection.ErrInvalid, strings.Join(s.versions(name), ", "))
+		return
+	}
+	best := -1
+	for i, e := range s.entries {
+		if e.Name == name && (e.Version == want || from == "" && number(e.Version) > 0) {
+			best = i // versions ascend
+		}
+	}
+	switch {
+	case best >= 0:
+		s.entries[best].Active, s.entries[best].Note = true, note
+	case from != "":
+		s.broken[name] = fmt.Errorf("%w: %s says %q, and there is no such version: %s one of %s", inspection.ErrInvalid, from, want, remedy, strings.Join(s.versions(name), ", "))
+	}
+}
+
+// resettle marks the active version of name anew.
+func (s *snapshot) resettle(name string, roots []Root, acts *record) {
+	delete(s.broken, name)
+	for i := range s.entries {
+		if s.entries[i].Name == name {
+			s.entries[i].Active, s.entries[i].Note = false, ""
+		}
+	}
+	s.settle(name, roots, acts)
+}
+
+// stated is what the first root with an active file says, and the file; "" where there is none.
+func stated(name string, roots []Root) (version, file string, err error) {
+	for _, root := range roots {
+		b, err := fs.ReadFile(root.FS, path.Join(name, ActiveFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		file = path.Join(root.Name, name, ActiveFile)
+		if err != nil {
+			return "", file, fmt.Errorf("read %s: %w", file, err)
+		}
+		return strings.TrimSpace(string(b)), file, nil
+	}
+	return "", "", nil
+}
+
+func (s *snapshot) names() []string {
+	var names []string
+	for _, e := range s.entries {
+		if len(names) == 0 || names[len(names)-1] != e.Name {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// unknown is the error for a version that is not there.
+func (s *snapshot) unknown(name, version string, roots []Root) error {
+	if vs := s.versions(name); len(vs) > 0 {
+		return fmt.Errorf("%w: %s has no version %q; it has %s", inspection.ErrUnknownModel, name, version, strings.Join(vs, ", "))
+	}
+	names := strings.Join(s.names(), ", ")
 	if names == "" {
 		names = "none"
 	}
-	return nil, fmt.Errorf("%w: %q; the models in %s are: %s", inspection.ErrUnknownModel, name, strings.Join(r.roots, ", "), names)
+	var in []string
+	for _, root := range roots {
+		in = append(in, root.Name)
+	}
+	return fmt.Errorf("%w: %q; the models in %s are: %s", inspection.ErrUnknownModel, name, strings.Join(in, ", "), names)
 }
 
-func (r *Repository) find(name, version string) int {
-	return slices.IndexFunc(r.entries, func(e Entry) bool { return e.Name == name && e.Version == version })
+// active returns the version of name that is active, "" where none is.
+func (s *snapshot) active(name string) string {
+	for _, e := range s.entries {
+		if e.Name == name && e.Active {
+			return e.Version
+		}
+	}
+	return ""
 }
 
-func (r *Repository) versions(name string) []string {
+func (s *snapshot) find(name, version string) int {
+	return slices.IndexFunc(s.entries, func(e Entry) bool { return e.Name == name && e.Version == version })
+}
+
+func (s *snapshot) versions(name string) []string {
 	var vs []string
-	for _, e := range r.entries {
+	for _, e := range s.entries {
 		if e.Name == name {
 			vs = append(vs, e.Version)
 		}

@@ -48,6 +48,7 @@ func (d *document) validate(m *Manifest) {
 	d.validateBatches(m)
 	d.validateProviders(m)
 	d.validateVariants(m.Variants)
+	d.validateGolden(m)
 }
 
 func (d *document) validateInput(field string, in *Input) {

@@ -21,6 +21,10 @@ import (
 type preparer interface {
 	// Prepare loads and warms the model that the recipe names, and pins it for this recipe until Release.
 	Prepare(ctx context.Context, r *inspection.Recipe) (inspection.ModelRef, error)
+	// PrepareOn is Prepare with another version of the model than the one that the recipe names now.
+	PrepareOn(ctx context.Context, r *inspection.Recipe, version string) (inspection.ModelRef, error)
+	// Hold loads, warms and checks a version for no recipe, and keeps it until release is called, once.
+	Hold(ctx context.Context, name, version string) (ref inspection.ModelRef, release func(), err error)
 	Release(r *inspection.Recipe, m inspection.ModelRef)
 	Models() []inference.Status
 	// Profile says how a model was measured here, and measures it where it was not, or again.
@@ -32,7 +36,8 @@ type preparer interface {
 const linger = 10 * time.Second
 
 // catalog knows which recipe revision is in force under each name and which model version judges for it. A new revision
-// comes into force when its model is warm; until then, and when it cannot be made ready, the one before stays.
+// comes into force when its model is warm; until then, and when it cannot be made ready, the one before stays. So it is with
+// another version of a model, see versions.go.
 //
 // One goroutine runs; everything else may be called from any.
 type catalog struct {
@@ -43,8 +48,10 @@ type catalog struct {
 	linger time.Duration
 	log    *slog.Logger
 
-	retiring sync.WaitGroup // replaced revisions that linger
-	entered  chan struct{}  // closed when the recipes of the start are known, or run has ended
+	retiring  sync.WaitGroup // replaced revisions that linger
+	entered   chan struct{}  // closed when the recipes of the start are known, or run has ended
+	switching chan struct{}  // holds one while a revision or a version is brought into force, and for good when run has ended
+	ending    chan struct{}  // closed when run ends
 
 	mu         sync.RWMutex
 	changed    chan struct{}      // closed, and replaced, when a ruling changes
@@ -76,6 +83,7 @@ type candidate struct {
 func newCatalog(engine preparer, repo *models.Repository, st *store.Store, dir string, log *slog.Logger) (*catalog, error) {
 	c := &catalog{
 		engine: engine, models: repo, store: st, linger: linger, log: log, entered: make(chan struct{}), changed: make(chan struct{}),
+		switching: make(chan struct{}, 1), ending: make(chan struct{}),
 		inForce: map[string]*ruling{}, lost: map[string]error{},
 	}
 	if dir == "" {
@@ -96,13 +104,15 @@ func (r revisions) Import(ctx context.Context, name, digest string, yaml []byte,
 	return r.ImportRecipe(ctx, name, digest, yaml, templates)
 }
 
-// run loads the directory's recipes and follows their changes until ctx ends. every 0: only at start.
+// run loads the directory's recipes and follows their changes until ctx ends. every 0: only at start. It is called once.
 func (c *catalog) run(ctx context.Context, every time.Duration) {
 	known := sync.OnceFunc(func() { close(c.entered) })
 	defer known()
-	defer c.retiring.Wait()
+	defer c.end()
 	if c.folder == nil {
 		c.enter(nil, nil, nil)
+		known()
+		<-ctx.Done()
 		return
 	}
 	defer c.stopLoading()
@@ -110,6 +120,7 @@ func (c *catalog) run(ctx context.Context, every time.Duration) {
 		c.prepare(ctx, n)
 	}
 	if every <= 0 {
+		<-ctx.Done()
 		return
 	}
 	ticker := time.NewTicker(every)
@@ -197,6 +208,11 @@ func (c *catalog) enter(next []candidate, lost map[string]error, unreadable erro
 
 // prepare makes a revision's model ready, puts it into force, and lets go of the one before.
 func (c *catalog) prepare(ctx context.Context, n candidate) {
+	done, err := c.begin(ctx)
+	if err != nil {
+		return
+	}
+	defer done()
 	r, start := n.recipe, time.Now()
 	model, err := c.engine.Prepare(ctx, r)
 	if ctx.Err() != nil {
@@ -212,7 +228,7 @@ func (c *catalog) prepare(ctx context.Context, n candidate) {
 		c.log.Info("recipe is in force", "recipe", r.Name, "revision", r.Revision, "model", model.Name, "version", model.Version, "took", time.Since(start).Round(time.Millisecond))
 	}
 	if old != nil && old.err == nil {
-		c.retiring.Go(func() { c.retire(ctx, old) })
+		c.retiring.Go(func() { c.retire(old) })
 	}
 }
 
@@ -232,15 +248,15 @@ func (c *catalog) adopt(n candidate, model inspection.ModelRef, err error) *ruli
 	return old
 }
 
-// retire lets go of a revision once its last frames are with the engine, which finishes them. When ctx ends it does not:
+// retire lets go of a revision once its last frames are with the engine, which finishes them. When run ends it does not:
 // a node that drains still answers frames, and the engine's Close frees everything.
-func (c *catalog) retire(ctx context.Context, old *ruling) {
+func (c *catalog) retire(old *ruling) {
 	timer := time.NewTimer(c.linger)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		c.engine.Release(old.recipe, old.model)
-	case <-ctx.Done():
+	case <-c.ending:
 	}
 }
 

@@ -23,6 +23,10 @@ type fakeEngine struct {
 	prepare func(ctx context.Context, r *inspection.Recipe) error // nil: succeeds at once
 	release func(r *inspection.Recipe)                            // sees each Release
 
+	prepareOn func(r *inspection.Recipe) error // as prepare
+	hold      func(ctx context.Context) error  // as prepare
+	held      int                              // versions held, by the test's goroutine alone
+
 	mu   sync.Mutex
 	pins map[int]int // by revision
 }
@@ -42,6 +46,26 @@ func (e *fakeEngine) Release(r *inspection.Recipe, _ inspection.ModelRef) {
 		e.release(r)
 	}
 	e.pin(r, -1)
+}
+
+func (e *fakeEngine) PrepareOn(_ context.Context, r *inspection.Recipe, version string) (inspection.ModelRef, error) {
+	if e.prepareOn != nil {
+		if err := e.prepareOn(r); err != nil {
+			return inspection.ModelRef{}, err
+		}
+	}
+	e.pin(r, 1)
+	return inspection.ModelRef{Name: r.Model.Name, Version: version, Digest: "d" + version}, nil
+}
+
+func (e *fakeEngine) Hold(ctx context.Context, name, version string) (inspection.ModelRef, func(), error) {
+	if e.hold != nil {
+		if err := e.hold(ctx); err != nil {
+			return inspection.ModelRef{}, nil, err
+		}
+	}
+	e.held++
+	return inspection.ModelRef{Name: name, Version: version, Digest: "d" + version}, func() { e.held-- }, nil
 }
 
 func (e *fakeEngine) Models() []inference.Status { return nil }

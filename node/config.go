@@ -52,7 +52,8 @@ type LimitsConfig struct {
 
 // ModelsConfig says where models come from and what runs them.
 type ModelsConfig struct {
-	Dir               string `koanf:"dir" doc:"Model repository: <dir>/<name>/<version>/model.onnx and model.yaml. Looked at before the models that ship inside the program. Empty: only those."`
+	Dir               string `koanf:"dir" doc:"Model repository: <dir>/<name>/<version>/model.onnx and model.yaml. Looked at before the models that ship inside the program. What is pushed is kept here. Empty: models in the data directory."`
+	UploadBytes       Bytes  `koanf:"upload_bytes" doc:"Largest model version that may be pushed, all its files together."`
 	OnMissingProvider string `koanf:"on_missing_provider" doc:"What to do when a model's execution provider (cuda, tensorrt, openvino) cannot be used here: fallback takes the next one, at last the CPU, and warns; refuse leaves the model out."`
 	OnnxRuntime       string `koanf:"onnxruntime" doc:"Path of libonnxruntime. Empty: $ASSAY_ONNXRUNTIME_LIB, then beside the program, then the system's loader."`
 }
@@ -99,7 +100,7 @@ func Default() Config {
 		Node:      NodeConfig{DataDir: "assay-data"},
 		Listen:    ListenConfig{GRPC: "127.0.0.1:7070", HTTP: "127.0.0.1:7071"},
 		Limits:    LimitsConfig{FrameBytes: 64 << 20, FramePixels: 128 << 20, StreamCredits: 8, InFlightBytes: 256 << 20, Streams: 1024},
-		Models:    ModelsConfig{OnMissingProvider: "fallback"},
+		Models:    ModelsConfig{OnMissingProvider: "fallback", UploadBytes: 512 << 20},
 		Recipes:   RecipesConfig{ScanEvery: 2 * time.Second},
 		Inference: InferenceConfig{Queue: 1024, Measure: 3 * time.Second},
 		Custody:   CustodyConfig{InFlight: 4096, PoisonAttempts: 3, CommitGroup: 256},
@@ -120,6 +121,7 @@ func (c Config) Validate() error {
 	p.require(c.Limits.InFlightBytes >= c.Limits.FrameBytes, "limits.in_flight_bytes", "%v is less than limits.frame_bytes %v: one frame must fit", c.Limits.InFlightBytes, c.Limits.FrameBytes)
 	p.require(c.Limits.Streams > 0, "limits.streams", "%d: give at least 1", c.Limits.Streams)
 	p.require(c.Models.OnMissingProvider == "fallback" || c.Models.OnMissingProvider == "refuse", "models.on_missing_provider", "%q: give fallback or refuse", c.Models.OnMissingProvider)
+	p.require(c.Models.UploadBytes >= 1<<10, "models.upload_bytes", "%v: give at least 1KiB", c.Models.UploadBytes)
 	p.require(c.Recipes.ScanEvery >= 0, "recipes.scan_every", "%v is negative: give 0 or more", c.Recipes.ScanEvery)
 	p.require(c.Inference.Threads >= 0, "inference.threads", "%d is negative: give 0 or more", c.Inference.Threads)
 	p.require(c.Inference.Queue > 0, "inference.queue", "%d: give at least 1", c.Inference.Queue)

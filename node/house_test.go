@@ -32,12 +32,12 @@ const boards = "boards"
 // house is a node that judges drawn boards, and what cameras and MES do with it.
 type house struct {
 	*nodetest.Node
-	t      *testing.T
+	t      testing.TB
 	series *synthetic.Series
 }
 
 // open starts a node that has the recipe boards, and waits until it judges.
-func open(t *testing.T, change func(*node.Config)) *house {
+func open(t testing.TB, change func(*node.Config)) *house {
 	t.Helper()
 	h := prepare(t, change)
 	h.WriteRecipe("boards.yaml", nodetest.BoardRecipe(boards))
@@ -47,7 +47,7 @@ func open(t *testing.T, change func(*node.Config)) *house {
 }
 
 // prepare is a node with templates, without a recipe, that was not started.
-func prepare(t *testing.T, change func(*node.Config)) *house {
+func prepare(t testing.TB, change func(*node.Config)) *house {
 	t.Helper()
 	h := &house{Node: nodetest.Prepare(t, change), t: t, series: nodetest.Series(t)}
 	h.WriteTemplates(h.series)
@@ -210,7 +210,7 @@ func (h *house) status() *assayv1.GetStatusResponse {
 
 // raw is a camera by hand: it chooses the numbers and deliveries of its frames itself.
 type raw struct {
-	t   *testing.T
+	t   testing.TB
 	rpc grpc.BidiStreamingClient[assayv1.InspectRequest, assayv1.InspectResponse]
 	key inspection.FrameKey
 }

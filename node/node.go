@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -16,7 +15,6 @@ import (
 	"github.com/assay-vision/assay/inference"
 	"github.com/assay-vision/assay/inference/imaging"
 	"github.com/assay-vision/assay/inference/ort"
-	"github.com/assay-vision/assay/models"
 	"github.com/assay-vision/assay/server"
 	"github.com/assay-vision/assay/store"
 )
@@ -83,13 +81,9 @@ func (n *Node) openStore(ctx context.Context) error {
 }
 
 func (n *Node) openEngine(context.Context) error {
-	roots := []models.Root{models.Shipped()}
-	if n.cfg.Models.Dir != "" {
-		roots = append([]models.Root{models.Dir(n.cfg.Models.Dir)}, roots...)
-	}
-	repo, err := models.Open(roots...)
+	repo, err := openModels(n.cfg)
 	if err != nil {
-		return fmt.Errorf("open models.dir: %w", err)
+		return err
 	}
 	n.runtime, err = ort.New(ort.Config{Library: n.cfg.Models.OnnxRuntime, RefuseFallback: n.cfg.Models.OnMissingProvider == "refuse"}, n.log, n.reg)
 	if err != nil {
@@ -135,7 +129,7 @@ func (n *Node) openServer(context.Context) error {
 	sc.Pprof = n.cfg.Listen.Pprof
 	sc.MaxFrameBytes, sc.MaxPixels, sc.Credits, sc.InFlightBytes, sc.MaxStreams = int(l.FrameBytes), int64(l.FramePixels), l.StreamCredits, int64(l.InFlightBytes), l.Streams
 	srv, err := server.New(sc, server.Deps{
-		Desk: n.desk, Catalog: n.catalog, Results: n.store, Images: n.images, Status: n, Log: n.log, Registerer: n.reg, Gatherer: n.reg,
+		Desk: n.desk, Catalog: n.catalog, Versions: n.catalog, Results: n.store, Images: n.images, Status: n, Log: n.log, Registerer: n.reg, Gatherer: n.reg,
 	})
 	if err != nil {
 		return err

@@ -215,15 +215,15 @@ func modelStatus(e models.Entry, loaded map[inspection.ModelRef]inference.Status
 		return s
 	}
 	m := e.Model.Manifest
+	s.Message = e.Note
 	s.Ref, s.Task, s.Description, s.Labels, s.Decoder, s.BatchSizes = e.Model.Ref, string(m.Task), m.Description, m.Labels, m.Output.Decoder, m.BatchSizes
 	for _, in := range m.Inputs {
 		s.Inputs = append(s.Inputs, server.ModelInput{Name: in.Name, Layout: string(in.Layout), Type: string(in.Type), Width: in.Width, Height: in.Height, Channels: in.Channels()})
 	}
 	if l, ok := loaded[s.Ref]; ok {
-		s.State, s.Message, s.Provider = modelStates[l.State], l.Message, l.Device
-		if s.Message == "" {
-			s.Message = strings.Join(l.Fallbacks, "; ")
-		}
+		s.State, s.Provider = modelStates[l.State], l.Device
+		said := append([]string{l.Message}, l.Fallbacks...)
+		s.Message = strings.Join(slices.DeleteFunc(append(said, e.Note), func(text string) bool { return text == "" }), "; ")
 		if len(l.BatchSizes) > 0 {
 			s.BatchSizes = l.BatchSizes
 		}

@@ -28,6 +28,9 @@ var outcomes = [...]struct {
 	outcome
 }{
 	{inspection.ErrFrameConflict, outcome{codes.AlreadyExists, http.StatusConflict, ""}},
+	{inspection.ErrExists, outcome{codes.AlreadyExists, http.StatusConflict, ""}},
+	{inspection.ErrRefused, outcome{codes.FailedPrecondition, http.StatusConflict, ""}},
+	{inspection.ErrGolden, outcome{codes.FailedPrecondition, http.StatusConflict, ""}},
 	{inspection.ErrImage, outcome{codes.InvalidArgument, http.StatusUnprocessableEntity, ""}},
 	{inspection.ErrInvalid, outcome{codes.InvalidArgument, http.StatusBadRequest, ""}},
 	{inspection.ErrUnknownRecipe, outcome{codes.NotFound, http.StatusNotFound, ""}},

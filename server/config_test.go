@@ -68,7 +68,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	deps := server.Deps{Desk: &desk{}, Catalog: &catalog{}, Results: &results{}, Images: pictures{}, Status: &nodeStatus{}}
+	deps := server.Deps{Desk: &desk{}, Catalog: &catalog{}, Versions: &versions{}, Results: &results{}, Images: pictures{}, Status: &nodeStatus{}}
 	for _, what := range []string{"grpc", "http"} {
 		cfg := server.Default()
 		cfg.Node, cfg.GRPCAddress, cfg.HTTPAddress = "n", "127.0.0.1:0", "127.0.0.1:0"
@@ -88,7 +88,7 @@ func TestPortInUse(t *testing.T) {
 func TestCloseWithoutServe(t *testing.T) {
 	cfg := server.Default()
 	cfg.Node, cfg.GRPCAddress, cfg.HTTPAddress = "n", "127.0.0.1:0", "127.0.0.1:0"
-	srv, err := server.New(cfg, server.Deps{Desk: &desk{}, Catalog: &catalog{}, Results: &results{}, Images: pictures{}, Status: &nodeStatus{}})
+	srv, err := server.New(cfg, server.Deps{Desk: &desk{}, Catalog: &catalog{}, Versions: &versions{}, Results: &results{}, Images: pictures{}, Status: &nodeStatus{}})
 	if err != nil {
 		t.Fatal(err)
 	}

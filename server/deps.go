@@ -45,6 +45,37 @@ type Catalog interface {
 	ProfileModel(ctx context.Context, name, version string, again bool) (ModelProfile, error)
 }
 
+// Versions brings model versions in, into force and out. by.Model names the model, and by.To the version where there is one to
+// name; By, Peer and Reason go into the record. Errors are those of the calls on the wire, see proto/assay/v1/models.proto.
+type Versions interface {
+	// BeginUpload begins to bring in a version.
+	BeginUpload(name, version string) (Upload, error)
+	// Activate makes by.To the active version; changed is false where it was by record already. ctx ends the attempt.
+	Activate(ctx context.Context, by Activation) (done Activation, changed bool, err error)
+	// Rollback activates the version that was active before.
+	Rollback(ctx context.Context, by Activation) (Activation, error)
+	// RemoveModel removes a version that nobody needs.
+	RemoveModel(ctx context.Context, name, version string) error
+	// Activations returns the record of a model, or with "" of all, the latest first.
+	Activations(name string) []Activation
+}
+
+// Upload is a version that is being brought in: its files one after another, each begun by File. Close must be called, and
+// leaves nothing of what was not committed.
+type Upload interface {
+	io.Writer
+	File(name string, size int64, sha256 string) error
+	Commit() (ref inspection.ModelRef, existed bool, err error)
+	Close() error
+}
+
+// Activation is one recorded change of the active version of a model.
+type Activation struct {
+	Model, Act, From, To, Digest string
+	At                           time.Time
+	By, Peer, Reason             string
+}
+
 // ModelProfile is how a model version was measured on this node, and how it runs.
 type ModelProfile struct {
 	Model      inspection.ModelRef
@@ -175,6 +206,7 @@ type Storage struct {
 type Deps struct {
 	Desk       Desk
 	Catalog    Catalog
+	Versions   Versions
 	Results    Results
 	Images     Images
 	Status     Status
@@ -188,7 +220,7 @@ func (d *Deps) complete() error {
 		name    string
 		missing bool
 	}{
-		{"Desk", d.Desk == nil}, {"Catalog", d.Catalog == nil}, {"Results", d.Results == nil}, {"Images", d.Images == nil}, {"Status", d.Status == nil},
+		{"Desk", d.Desk == nil}, {"Catalog", d.Catalog == nil}, {"Versions", d.Versions == nil}, {"Results", d.Results == nil}, {"Images", d.Images == nil}, {"Status", d.Status == nil},
 	} {
 		if dep.missing {
 			return fmt.Errorf("%w: server.Deps.%s is nil: fill it in", inspection.ErrInvalid, dep.name)

@@ -280,20 +280,21 @@ func (s *nodeStatus) Status(context.Context) server.NodeStatus { return s.NodeSt
 // door is a server with fakes behind it.
 type door struct {
 	*server.Server
-	desk    *desk
-	catalog *catalog
-	results *results
-	images  pictures
-	status  *nodeStatus
-	reg     *prometheus.Registry
-	conn    *grpc.ClientConn
+	desk     *desk
+	catalog  *catalog
+	versions *versions
+	results  *results
+	images   pictures
+	status   *nodeStatus
+	reg      *prometheus.Registry
+	conn     *grpc.ClientConn
 }
 
 // open starts a server on loopback; tweak may change its config. It is closed with the test.
 func open(t *testing.T, tweak func(*server.Config)) *door {
 	t.Helper()
 	d := &door{
-		desk: &desk{}, catalog: &catalog{ready: true}, results: &results{}, images: pictures{}, reg: prometheus.NewRegistry(),
+		desk: &desk{}, catalog: &catalog{ready: true}, versions: &versions{}, results: &results{}, images: pictures{}, reg: prometheus.NewRegistry(),
 		status: &nodeStatus{server.NodeStatus{Version: "test", Ready: true}},
 	}
 	cfg := server.Default()
@@ -302,7 +303,7 @@ func open(t *testing.T, tweak func(*server.Config)) *door {
 		tweak(&cfg)
 	}
 	srv, err := server.New(cfg, server.Deps{
-		Desk: d.desk, Catalog: d.catalog, Results: d.results, Images: d.images, Status: d.status, Registerer: d.reg, Gatherer: d.reg,
+		Desk: d.desk, Catalog: d.catalog, Versions: d.versions, Results: d.results, Images: d.images, Status: d.status, Registerer: d.reg, Gatherer: d.reg,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/results/{id}", s.handleResult)
 	mux.HandleFunc("GET /v1/results/{id}/image", s.handleImage)
 	mux.HandleFunc("GET /v1/results/{id}/heatmap", s.handleHeatmap)
+	s.routeVersions(mux)
 	if s.cfg.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // and every profile that has a name
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -17,7 +17,7 @@ import (
 func socketServer(path string) (*server.Server, error) {
 	cfg := server.Default()
 	cfg.Node, cfg.GRPCAddress, cfg.HTTPAddress, cfg.Socket = "n", "127.0.0.1:0", "127.0.0.1:0", path
-	return server.New(cfg, server.Deps{Desk: &desk{}, Catalog: &catalog{}, Results: &results{}, Images: pictures{}, Status: &nodeStatus{}})
+	return server.New(cfg, server.Deps{Desk: &desk{}, Catalog: &catalog{}, Versions: &versions{}, Results: &results{}, Images: pictures{}, Status: &nodeStatus{}})
 }
 
 func TestSocketServesBesideTheAddress(t *testing.T) {

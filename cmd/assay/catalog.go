@@ -56,7 +56,7 @@ func (a *app) modelsCommand() *cobra.Command {
 			return a.modelTable(resp.GetModels())
 		},
 	}
-	cmd.AddCommand(a.profileCommand(), a.importCommand())
+	cmd.AddCommand(a.profileCommand(), a.importCommand(), a.pushCommand(), a.activateCommand(), a.rollbackCommand(), a.removeCommand(), a.historyCommand())
 	return cmd
 }
 

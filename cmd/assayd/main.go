@@ -75,6 +75,7 @@ func command() *cobra.Command {
 			return cfg.Print(cmd.OutOrStdout())
 		},
 	})
+	root.AddCommand(goldenCommand(load))
 	insecure := root.Flags().Bool("insecure", false, "allow addresses other than loopback (sets listen.insecure)")
 	root.PreRun = func(*cobra.Command, []string) {
 		if *insecure {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/assay-vision/assay/models"
 	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
 
@@ -182,7 +183,7 @@ func TestRecipesThatCannotJudgeSayWhy(t *testing.T) {
 	}
 	for path, data := range map[string][]byte{
 		filepath.Join(version, "model.onnx"):       graph[:len(graph)/2],
-		filepath.Join(version, "model.yaml"):       []byte(strings.ReplaceAll(string(manifest), "pcb-pair", "cut-off")),
+		filepath.Join(version, "model.yaml"):       models.WithoutGolden(manifest),
 		filepath.Join(s.recipes, "corrupt.yaml"):   ofModel("corrupt", "cut-off"),
 		filepath.Join(s.recipes, "elsewhere.yaml"): ofModel("elsewhere", "no-such-model"),
 	} {

@@ -31,7 +31,7 @@ const (
 	// In the repository, named by no recipe.
 	ModelState_MODEL_STATE_UNLOADED ModelState = 1
 	ModelState_MODEL_STATE_LOADING  ModelState = 2
-	// Loaded and warmed for every batch size.
+	// Loaded and warmed for every batch size, and its golden set gave the expected answers here.
 	ModelState_MODEL_STATE_READY ModelState = 3
 	// Could not be loaded; the message says why.
 	ModelState_MODEL_STATE_FAILED ModelState = 4
@@ -893,6 +893,798 @@ func (x *RunEstimate) GetP99() *durationpb.Duration {
 	return nil
 }
 
+type PushModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Message:
+	//
+	//	*PushModelRequest_Header
+	//	*PushModelRequest_File
+	//	*PushModelRequest_Chunk
+	Message       isPushModelRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushModelRequest) Reset() {
+	*x = PushModelRequest{}
+	mi := &file_assay_v1_models_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushModelRequest) ProtoMessage() {}
+
+func (x *PushModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushModelRequest.ProtoReflect.Descriptor instead.
+func (*PushModelRequest) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PushModelRequest) GetMessage() isPushModelRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *PushModelRequest) GetHeader() *PushHeader {
+	if x != nil {
+		if x, ok := x.Message.(*PushModelRequest_Header); ok {
+			return x.Header
+		}
+	}
+	return nil
+}
+
+func (x *PushModelRequest) GetFile() *PushFile {
+	if x != nil {
+		if x, ok := x.Message.(*PushModelRequest_File); ok {
+			return x.File
+		}
+	}
+	return nil
+}
+
+func (x *PushModelRequest) GetChunk() []byte {
+	if x != nil {
+		if x, ok := x.Message.(*PushModelRequest_Chunk); ok {
+			return x.Chunk
+		}
+	}
+	return nil
+}
+
+type isPushModelRequest_Message interface {
+	isPushModelRequest_Message()
+}
+
+type PushModelRequest_Header struct {
+	Header *PushHeader `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type PushModelRequest_File struct {
+	File *PushFile `protobuf:"bytes,2,opt,name=file,proto3,oneof"`
+}
+
+type PushModelRequest_Chunk struct {
+	// The next bytes of the file named last, at most 3 MiB.
+	Chunk []byte `protobuf:"bytes,3,opt,name=chunk,proto3,oneof"`
+}
+
+func (*PushModelRequest_Header) isPushModelRequest_Message() {}
+
+func (*PushModelRequest_File) isPushModelRequest_Message() {}
+
+func (*PushModelRequest_Chunk) isPushModelRequest_Message() {}
+
+// What is pushed.
+type PushHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// A whole number from 1 on.
+	Version       string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushHeader) Reset() {
+	*x = PushHeader{}
+	mi := &file_assay_v1_models_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushHeader) ProtoMessage() {}
+
+func (x *PushHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushHeader.ProtoReflect.Descriptor instead.
+func (*PushHeader) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PushHeader) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PushHeader) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+// One file of the version, whose bytes follow.
+type PushFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its path within the version's folder, such as model.onnx or golden/a.png.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Bytes.
+	Size int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// Hexadecimal.
+	Sha256        string `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushFile) Reset() {
+	*x = PushFile{}
+	mi := &file_assay_v1_models_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushFile) ProtoMessage() {}
+
+func (x *PushFile) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushFile.ProtoReflect.Descriptor instead.
+func (*PushFile) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PushFile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PushFile) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *PushFile) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+type PushModelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version with its digest, as results will name it.
+	Model *ModelRef `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// It was there already, with the same files.
+	Existed       bool `protobuf:"varint,2,opt,name=existed,proto3" json:"existed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushModelResponse) Reset() {
+	*x = PushModelResponse{}
+	mi := &file_assay_v1_models_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushModelResponse) ProtoMessage() {}
+
+func (x *PushModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushModelResponse.ProtoReflect.Descriptor instead.
+func (*PushModelResponse) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PushModelResponse) GetModel() *ModelRef {
+	if x != nil {
+		return x.Model
+	}
+	return nil
+}
+
+func (x *PushModelResponse) GetExisted() bool {
+	if x != nil {
+		return x.Existed
+	}
+	return false
+}
+
+type ActivateModelRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Who asks, for the record.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// Why, for the record.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivateModelRequest) Reset() {
+	*x = ActivateModelRequest{}
+	mi := &file_assay_v1_models_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivateModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivateModelRequest) ProtoMessage() {}
+
+func (x *ActivateModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivateModelRequest.ProtoReflect.Descriptor instead.
+func (*ActivateModelRequest) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ActivateModelRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ActivateModelRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ActivateModelRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ActivateModelRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ActivateModelResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Activation *Activation            `protobuf:"bytes,1,opt,name=activation,proto3" json:"activation,omitempty"`
+	// False: the version was active by record already, and nothing was done. The activation is the one that made it so.
+	Changed       bool `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivateModelResponse) Reset() {
+	*x = ActivateModelResponse{}
+	mi := &file_assay_v1_models_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivateModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivateModelResponse) ProtoMessage() {}
+
+func (x *ActivateModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivateModelResponse.ProtoReflect.Descriptor instead.
+func (*ActivateModelResponse) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ActivateModelResponse) GetActivation() *Activation {
+	if x != nil {
+		return x.Activation
+	}
+	return nil
+}
+
+func (x *ActivateModelResponse) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+type RollbackModelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Who asks, for the record.
+	By string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// Why, for the record.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackModelRequest) Reset() {
+	*x = RollbackModelRequest{}
+	mi := &file_assay_v1_models_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackModelRequest) ProtoMessage() {}
+
+func (x *RollbackModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackModelRequest.ProtoReflect.Descriptor instead.
+func (*RollbackModelRequest) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RollbackModelRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RollbackModelRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *RollbackModelRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type RollbackModelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Activation    *Activation            `protobuf:"bytes,1,opt,name=activation,proto3" json:"activation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackModelResponse) Reset() {
+	*x = RollbackModelResponse{}
+	mi := &file_assay_v1_models_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackModelResponse) ProtoMessage() {}
+
+func (x *RollbackModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackModelResponse.ProtoReflect.Descriptor instead.
+func (*RollbackModelResponse) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RollbackModelResponse) GetActivation() *Activation {
+	if x != nil {
+		return x.Activation
+	}
+	return nil
+}
+
+type RemoveModelRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveModelRequest) Reset() {
+	*x = RemoveModelRequest{}
+	mi := &file_assay_v1_models_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveModelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveModelRequest) ProtoMessage() {}
+
+func (x *RemoveModelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveModelRequest.ProtoReflect.Descriptor instead.
+func (*RemoveModelRequest) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RemoveModelRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RemoveModelRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+type RemoveModelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveModelResponse) Reset() {
+	*x = RemoveModelResponse{}
+	mi := &file_assay_v1_models_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveModelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveModelResponse) ProtoMessage() {}
+
+func (x *RemoveModelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveModelResponse.ProtoReflect.Descriptor instead.
+func (*RemoveModelResponse) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{19}
+}
+
+type ListActivationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: of all models.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActivationsRequest) Reset() {
+	*x = ListActivationsRequest{}
+	mi := &file_assay_v1_models_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActivationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActivationsRequest) ProtoMessage() {}
+
+func (x *ListActivationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActivationsRequest.ProtoReflect.Descriptor instead.
+func (*ListActivationsRequest) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListActivationsRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type ListActivationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Activations   []*Activation          `protobuf:"bytes,1,rep,name=activations,proto3" json:"activations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActivationsResponse) Reset() {
+	*x = ListActivationsResponse{}
+	mi := &file_assay_v1_models_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActivationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActivationsResponse) ProtoMessage() {}
+
+func (x *ListActivationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActivationsResponse.ProtoReflect.Descriptor instead.
+func (*ListActivationsResponse) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListActivationsResponse) GetActivations() []*Activation {
+	if x != nil {
+		return x.Activations
+	}
+	return nil
+}
+
+// One recorded change of a model's active version.
+type Activation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// activate, rollback, or keep: the first push of a model, by which the version that was active by default stays so.
+	Act string `protobuf:"bytes,2,opt,name=act,proto3" json:"act,omitempty"`
+	// The version before. Empty: none was active.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// Empty: none is active.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Of the version that became active.
+	Digest string                 `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"`
+	Time   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
+	// Who asked, as they said.
+	By string `protobuf:"bytes,7,opt,name=by,proto3" json:"by,omitempty"`
+	// The address that asked.
+	Peer          string `protobuf:"bytes,8,opt,name=peer,proto3" json:"peer,omitempty"`
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Activation) Reset() {
+	*x = Activation{}
+	mi := &file_assay_v1_models_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Activation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Activation) ProtoMessage() {}
+
+func (x *Activation) ProtoReflect() protoreflect.Message {
+	mi := &file_assay_v1_models_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Activation.ProtoReflect.Descriptor instead.
+func (*Activation) Descriptor() ([]byte, []int) {
+	return file_assay_v1_models_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Activation) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Activation) GetAct() string {
+	if x != nil {
+		return x.Act
+	}
+	return ""
+}
+
+func (x *Activation) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Activation) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Activation) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *Activation) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Activation) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Activation) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *Activation) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_assay_v1_models_proto protoreflect.FileDescriptor
 
 const file_assay_v1_models_proto_rawDesc = "" +
@@ -966,19 +1758,77 @@ const file_assay_v1_models_proto_rawDesc = "" +
 	"\vRunEstimate\x12\x12\n" +
 	"\x04runs\x18\x01 \x01(\x03R\x04runs\x12-\n" +
 	"\x04mean\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04mean\x12+\n" +
-	"\x03p99\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03p99*\x8b\x01\n" +
+	"\x03p99\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03p99\"\x8f\x01\n" +
+	"\x10PushModelRequest\x12.\n" +
+	"\x06header\x18\x01 \x01(\v2\x14.assay.v1.PushHeaderH\x00R\x06header\x12(\n" +
+	"\x04file\x18\x02 \x01(\v2\x12.assay.v1.PushFileH\x00R\x04file\x12\x16\n" +
+	"\x05chunk\x18\x03 \x01(\fH\x00R\x05chunkB\t\n" +
+	"\amessage\":\n" +
+	"\n" +
+	"PushHeader\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"J\n" +
+	"\bPushFile\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\tR\x06sha256\"W\n" +
+	"\x11PushModelResponse\x12(\n" +
+	"\x05model\x18\x01 \x01(\v2\x12.assay.v1.ModelRefR\x05model\x12\x18\n" +
+	"\aexisted\x18\x02 \x01(\bR\aexisted\"l\n" +
+	"\x14ActivateModelRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"g\n" +
+	"\x15ActivateModelResponse\x124\n" +
+	"\n" +
+	"activation\x18\x01 \x01(\v2\x14.assay.v1.ActivationR\n" +
+	"activation\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"R\n" +
+	"\x14RollbackModelRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"M\n" +
+	"\x15RollbackModelResponse\x124\n" +
+	"\n" +
+	"activation\x18\x01 \x01(\v2\x14.assay.v1.ActivationR\n" +
+	"activation\"B\n" +
+	"\x12RemoveModelRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\x15\n" +
+	"\x13RemoveModelResponse\",\n" +
+	"\x16ListActivationsRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"Q\n" +
+	"\x17ListActivationsResponse\x126\n" +
+	"\vactivations\x18\x01 \x03(\v2\x14.assay.v1.ActivationR\vactivations\"\xda\x01\n" +
+	"\n" +
+	"Activation\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03act\x18\x02 \x01(\tR\x03act\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x16\n" +
+	"\x06digest\x18\x05 \x01(\tR\x06digest\x12.\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x0e\n" +
+	"\x02by\x18\a \x01(\tR\x02by\x12\x12\n" +
+	"\x04peer\x18\b \x01(\tR\x04peer\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason*\x8b\x01\n" +
 	"\n" +
 	"ModelState\x12\x1b\n" +
 	"\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MODEL_STATE_UNLOADED\x10\x01\x12\x17\n" +
 	"\x13MODEL_STATE_LOADING\x10\x02\x12\x15\n" +
 	"\x11MODEL_STATE_READY\x10\x03\x12\x16\n" +
-	"\x12MODEL_STATE_FAILED\x10\x042\xe9\x01\n" +
+	"\x12MODEL_STATE_FAILED\x10\x042\xf9\x04\n" +
 	"\fModelService\x12G\n" +
 	"\n" +
 	"ListModels\x12\x1b.assay.v1.ListModelsRequest\x1a\x1c.assay.v1.ListModelsResponse\x12A\n" +
 	"\bGetModel\x12\x19.assay.v1.GetModelRequest\x1a\x1a.assay.v1.GetModelResponse\x12M\n" +
-	"\fProfileModel\x12\x1d.assay.v1.ProfileModelRequest\x1a\x1e.assay.v1.ProfileModelResponseB6Z4github.com/assay-vision/assay/proto/assay/v1;assayv1b\x06proto3"
+	"\fProfileModel\x12\x1d.assay.v1.ProfileModelRequest\x1a\x1e.assay.v1.ProfileModelResponse\x12F\n" +
+	"\tPushModel\x12\x1a.assay.v1.PushModelRequest\x1a\x1b.assay.v1.PushModelResponse(\x01\x12P\n" +
+	"\rActivateModel\x12\x1e.assay.v1.ActivateModelRequest\x1a\x1f.assay.v1.ActivateModelResponse\x12P\n" +
+	"\rRollbackModel\x12\x1e.assay.v1.RollbackModelRequest\x1a\x1f.assay.v1.RollbackModelResponse\x12J\n" +
+	"\vRemoveModel\x12\x1c.assay.v1.RemoveModelRequest\x1a\x1d.assay.v1.RemoveModelResponse\x12V\n" +
+	"\x0fListActivations\x12 .assay.v1.ListActivationsRequest\x1a!.assay.v1.ListActivationsResponseB6Z4github.com/assay-vision/assay/proto/assay/v1;assayv1b\x06proto3"
 
 var (
 	file_assay_v1_models_proto_rawDescOnce sync.Once
@@ -993,52 +1843,82 @@ func file_assay_v1_models_proto_rawDescGZIP() []byte {
 }
 
 var file_assay_v1_models_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_assay_v1_models_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_assay_v1_models_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_assay_v1_models_proto_goTypes = []any{
-	(ModelState)(0),               // 0: assay.v1.ModelState
-	(*Model)(nil),                 // 1: assay.v1.Model
-	(*ModelInput)(nil),            // 2: assay.v1.ModelInput
-	(*ListModelsRequest)(nil),     // 3: assay.v1.ListModelsRequest
-	(*ListModelsResponse)(nil),    // 4: assay.v1.ListModelsResponse
-	(*GetModelRequest)(nil),       // 5: assay.v1.GetModelRequest
-	(*GetModelResponse)(nil),      // 6: assay.v1.GetModelResponse
-	(*ProfileModelRequest)(nil),   // 7: assay.v1.ProfileModelRequest
-	(*ProfileModelResponse)(nil),  // 8: assay.v1.ProfileModelResponse
-	(*ProfilePoint)(nil),          // 9: assay.v1.ProfilePoint
-	(*RunEstimate)(nil),           // 10: assay.v1.RunEstimate
-	(*ModelRef)(nil),              // 11: assay.v1.ModelRef
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(ModelState)(0),                 // 0: assay.v1.ModelState
+	(*Model)(nil),                   // 1: assay.v1.Model
+	(*ModelInput)(nil),              // 2: assay.v1.ModelInput
+	(*ListModelsRequest)(nil),       // 3: assay.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),      // 4: assay.v1.ListModelsResponse
+	(*GetModelRequest)(nil),         // 5: assay.v1.GetModelRequest
+	(*GetModelResponse)(nil),        // 6: assay.v1.GetModelResponse
+	(*ProfileModelRequest)(nil),     // 7: assay.v1.ProfileModelRequest
+	(*ProfileModelResponse)(nil),    // 8: assay.v1.ProfileModelResponse
+	(*ProfilePoint)(nil),            // 9: assay.v1.ProfilePoint
+	(*RunEstimate)(nil),             // 10: assay.v1.RunEstimate
+	(*PushModelRequest)(nil),        // 11: assay.v1.PushModelRequest
+	(*PushHeader)(nil),              // 12: assay.v1.PushHeader
+	(*PushFile)(nil),                // 13: assay.v1.PushFile
+	(*PushModelResponse)(nil),       // 14: assay.v1.PushModelResponse
+	(*ActivateModelRequest)(nil),    // 15: assay.v1.ActivateModelRequest
+	(*ActivateModelResponse)(nil),   // 16: assay.v1.ActivateModelResponse
+	(*RollbackModelRequest)(nil),    // 17: assay.v1.RollbackModelRequest
+	(*RollbackModelResponse)(nil),   // 18: assay.v1.RollbackModelResponse
+	(*RemoveModelRequest)(nil),      // 19: assay.v1.RemoveModelRequest
+	(*RemoveModelResponse)(nil),     // 20: assay.v1.RemoveModelResponse
+	(*ListActivationsRequest)(nil),  // 21: assay.v1.ListActivationsRequest
+	(*ListActivationsResponse)(nil), // 22: assay.v1.ListActivationsResponse
+	(*Activation)(nil),              // 23: assay.v1.Activation
+	(*ModelRef)(nil),                // 24: assay.v1.ModelRef
+	(*timestamppb.Timestamp)(nil),   // 25: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 26: google.protobuf.Duration
 }
 var file_assay_v1_models_proto_depIdxs = []int32{
-	11, // 0: assay.v1.Model.ref:type_name -> assay.v1.ModelRef
+	24, // 0: assay.v1.Model.ref:type_name -> assay.v1.ModelRef
 	2,  // 1: assay.v1.Model.inputs:type_name -> assay.v1.ModelInput
 	0,  // 2: assay.v1.Model.state:type_name -> assay.v1.ModelState
 	1,  // 3: assay.v1.ListModelsResponse.models:type_name -> assay.v1.Model
 	1,  // 4: assay.v1.GetModelResponse.model:type_name -> assay.v1.Model
-	11, // 5: assay.v1.ProfileModelResponse.model:type_name -> assay.v1.ModelRef
+	24, // 5: assay.v1.ProfileModelResponse.model:type_name -> assay.v1.ModelRef
 	9,  // 6: assay.v1.ProfileModelResponse.surface:type_name -> assay.v1.ProfilePoint
 	9,  // 7: assay.v1.ProfileModelResponse.throughput:type_name -> assay.v1.ProfilePoint
 	9,  // 8: assay.v1.ProfileModelResponse.idle:type_name -> assay.v1.ProfilePoint
-	12, // 9: assay.v1.ProfileModelResponse.measured:type_name -> google.protobuf.Timestamp
-	13, // 10: assay.v1.ProfileModelResponse.took:type_name -> google.protobuf.Duration
+	25, // 9: assay.v1.ProfileModelResponse.measured:type_name -> google.protobuf.Timestamp
+	26, // 10: assay.v1.ProfileModelResponse.took:type_name -> google.protobuf.Duration
 	10, // 11: assay.v1.ProfileModelResponse.narrow:type_name -> assay.v1.RunEstimate
 	10, // 12: assay.v1.ProfileModelResponse.wide:type_name -> assay.v1.RunEstimate
-	13, // 13: assay.v1.ProfilePoint.median:type_name -> google.protobuf.Duration
-	13, // 14: assay.v1.ProfilePoint.p99:type_name -> google.protobuf.Duration
-	13, // 15: assay.v1.RunEstimate.mean:type_name -> google.protobuf.Duration
-	13, // 16: assay.v1.RunEstimate.p99:type_name -> google.protobuf.Duration
-	3,  // 17: assay.v1.ModelService.ListModels:input_type -> assay.v1.ListModelsRequest
-	5,  // 18: assay.v1.ModelService.GetModel:input_type -> assay.v1.GetModelRequest
-	7,  // 19: assay.v1.ModelService.ProfileModel:input_type -> assay.v1.ProfileModelRequest
-	4,  // 20: assay.v1.ModelService.ListModels:output_type -> assay.v1.ListModelsResponse
-	6,  // 21: assay.v1.ModelService.GetModel:output_type -> assay.v1.GetModelResponse
-	8,  // 22: assay.v1.ModelService.ProfileModel:output_type -> assay.v1.ProfileModelResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	26, // 13: assay.v1.ProfilePoint.median:type_name -> google.protobuf.Duration
+	26, // 14: assay.v1.ProfilePoint.p99:type_name -> google.protobuf.Duration
+	26, // 15: assay.v1.RunEstimate.mean:type_name -> google.protobuf.Duration
+	26, // 16: assay.v1.RunEstimate.p99:type_name -> google.protobuf.Duration
+	12, // 17: assay.v1.PushModelRequest.header:type_name -> assay.v1.PushHeader
+	13, // 18: assay.v1.PushModelRequest.file:type_name -> assay.v1.PushFile
+	24, // 19: assay.v1.PushModelResponse.model:type_name -> assay.v1.ModelRef
+	23, // 20: assay.v1.ActivateModelResponse.activation:type_name -> assay.v1.Activation
+	23, // 21: assay.v1.RollbackModelResponse.activation:type_name -> assay.v1.Activation
+	23, // 22: assay.v1.ListActivationsResponse.activations:type_name -> assay.v1.Activation
+	25, // 23: assay.v1.Activation.time:type_name -> google.protobuf.Timestamp
+	3,  // 24: assay.v1.ModelService.ListModels:input_type -> assay.v1.ListModelsRequest
+	5,  // 25: assay.v1.ModelService.GetModel:input_type -> assay.v1.GetModelRequest
+	7,  // 26: assay.v1.ModelService.ProfileModel:input_type -> assay.v1.ProfileModelRequest
+	11, // 27: assay.v1.ModelService.PushModel:input_type -> assay.v1.PushModelRequest
+	15, // 28: assay.v1.ModelService.ActivateModel:input_type -> assay.v1.ActivateModelRequest
+	17, // 29: assay.v1.ModelService.RollbackModel:input_type -> assay.v1.RollbackModelRequest
+	19, // 30: assay.v1.ModelService.RemoveModel:input_type -> assay.v1.RemoveModelRequest
+	21, // 31: assay.v1.ModelService.ListActivations:input_type -> assay.v1.ListActivationsRequest
+	4,  // 32: assay.v1.ModelService.ListModels:output_type -> assay.v1.ListModelsResponse
+	6,  // 33: assay.v1.ModelService.GetModel:output_type -> assay.v1.GetModelResponse
+	8,  // 34: assay.v1.ModelService.ProfileModel:output_type -> assay.v1.ProfileModelResponse
+	14, // 35: assay.v1.ModelService.PushModel:output_type -> assay.v1.PushModelResponse
+	16, // 36: assay.v1.ModelService.ActivateModel:output_type -> assay.v1.ActivateModelResponse
+	18, // 37: assay.v1.ModelService.RollbackModel:output_type -> assay.v1.RollbackModelResponse
+	20, // 38: assay.v1.ModelService.RemoveModel:output_type -> assay.v1.RemoveModelResponse
+	22, // 39: assay.v1.ModelService.ListActivations:output_type -> assay.v1.ListActivationsResponse
+	32, // [32:40] is the sub-list for method output_type
+	24, // [24:32] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_assay_v1_models_proto_init() }
@@ -1047,13 +1927,18 @@ func file_assay_v1_models_proto_init() {
 		return
 	}
 	file_assay_v1_types_proto_init()
+	file_assay_v1_models_proto_msgTypes[10].OneofWrappers = []any{
+		(*PushModelRequest_Header)(nil),
+		(*PushModelRequest_File)(nil),
+		(*PushModelRequest_Chunk)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_assay_v1_models_proto_rawDesc), len(file_assay_v1_models_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

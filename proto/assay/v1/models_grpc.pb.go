@@ -19,9 +19,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ModelService_ListModels_FullMethodName   = "/assay.v1.ModelService/ListModels"
-	ModelService_GetModel_FullMethodName     = "/assay.v1.ModelService/GetModel"
-	ModelService_ProfileModel_FullMethodName = "/assay.v1.ModelService/ProfileModel"
+	ModelService_ListModels_FullMethodName      = "/assay.v1.ModelService/ListModels"
+	ModelService_GetModel_FullMethodName        = "/assay.v1.ModelService/GetModel"
+	ModelService_ProfileModel_FullMethodName    = "/assay.v1.ModelService/ProfileModel"
+	ModelService_PushModel_FullMethodName       = "/assay.v1.ModelService/PushModel"
+	ModelService_ActivateModel_FullMethodName   = "/assay.v1.ModelService/ActivateModel"
+	ModelService_RollbackModel_FullMethodName   = "/assay.v1.ModelService/RollbackModel"
+	ModelService_RemoveModel_FullMethodName     = "/assay.v1.ModelService/RemoveModel"
+	ModelService_ListActivations_FullMethodName = "/assay.v1.ModelService/ListActivations"
 )
 
 // ModelServiceClient is the client API for ModelService service.
@@ -37,6 +42,22 @@ type ModelServiceClient interface {
 	// node's own frames go first. NOT_FOUND when the name or version is unknown, RESOURCE_EXHAUSTED when the node has too
 	// much to do for measuring.
 	ProfileModel(ctx context.Context, in *ProfileModelRequest, opts ...grpc.CallOption) (*ProfileModelResponse, error)
+	// Brings a version into the repository, beside those that are there, and activates nothing. The stream is one header, then
+	// for each file of the version its name and after it its bytes. A version that is there already with the same files is no
+	// error; ALREADY_EXISTS when its files are others, INVALID_ARGUMENT when what came is no good version. Nothing stays of an
+	// upload that fails.
+	PushModel(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PushModelRequest, PushModelResponse], error)
+	// Makes a version the one that recipes without @version use, once it is loaded, warm, and has given the answers of its golden
+	// set for each of them. The switch is recorded before it is in force; no frame is lost. On any error the version before stays:
+	// NOT_FOUND when there is no such version, FAILED_PRECONDITION when its answers are not those of its golden set,
+	// INVALID_ARGUMENT when it cannot be loaded or does not fit a recipe.
+	ActivateModel(ctx context.Context, in *ActivateModelRequest, opts ...grpc.CallOption) (*ActivateModelResponse, error)
+	// Activates the version that was active before the present one. FAILED_PRECONDITION when none was.
+	RollbackModel(ctx context.Context, in *RollbackModelRequest, opts ...grpc.CallOption) (*RollbackModelResponse, error)
+	// Removes a version that was pushed. FAILED_PRECONDITION while it is active, named by a recipe, or judging.
+	RemoveModel(ctx context.Context, in *RemoveModelRequest, opts ...grpc.CallOption) (*RemoveModelResponse, error)
+	// The recorded activations, the latest first, 1000 at most.
+	ListActivations(ctx context.Context, in *ListActivationsRequest, opts ...grpc.CallOption) (*ListActivationsResponse, error)
 }
 
 type modelServiceClient struct {
@@ -77,6 +98,59 @@ func (c *modelServiceClient) ProfileModel(ctx context.Context, in *ProfileModelR
 	return out, nil
 }
 
+func (c *modelServiceClient) PushModel(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PushModelRequest, PushModelResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ModelService_ServiceDesc.Streams[0], ModelService_PushModel_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PushModelRequest, PushModelResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ModelService_PushModelClient = grpc.ClientStreamingClient[PushModelRequest, PushModelResponse]
+
+func (c *modelServiceClient) ActivateModel(ctx context.Context, in *ActivateModelRequest, opts ...grpc.CallOption) (*ActivateModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ActivateModelResponse)
+	err := c.cc.Invoke(ctx, ModelService_ActivateModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) RollbackModel(ctx context.Context, in *RollbackModelRequest, opts ...grpc.CallOption) (*RollbackModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RollbackModelResponse)
+	err := c.cc.Invoke(ctx, ModelService_RollbackModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) RemoveModel(ctx context.Context, in *RemoveModelRequest, opts ...grpc.CallOption) (*RemoveModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveModelResponse)
+	err := c.cc.Invoke(ctx, ModelService_RemoveModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) ListActivations(ctx context.Context, in *ListActivationsRequest, opts ...grpc.CallOption) (*ListActivationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListActivationsResponse)
+	err := c.cc.Invoke(ctx, ModelService_ListActivations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ModelServiceServer is the server API for ModelService service.
 // All implementations must embed UnimplementedModelServiceServer
 // for forward compatibility.
@@ -90,6 +164,22 @@ type ModelServiceServer interface {
 	// node's own frames go first. NOT_FOUND when the name or version is unknown, RESOURCE_EXHAUSTED when the node has too
 	// much to do for measuring.
 	ProfileModel(context.Context, *ProfileModelRequest) (*ProfileModelResponse, error)
+	// Brings a version into the repository, beside those that are there, and activates nothing. The stream is one header, then
+	// for each file of the version its name and after it its bytes. A version that is there already with the same files is no
+	// error; ALREADY_EXISTS when its files are others, INVALID_ARGUMENT when what came is no good version. Nothing stays of an
+	// upload that fails.
+	PushModel(grpc.ClientStreamingServer[PushModelRequest, PushModelResponse]) error
+	// Makes a version the one that recipes without @version use, once it is loaded, warm, and has given the answers of its golden
+	// set for each of them. The switch is recorded before it is in force; no frame is lost. On any error the version before stays:
+	// NOT_FOUND when there is no such version, FAILED_PRECONDITION when its answers are not those of its golden set,
+	// INVALID_ARGUMENT when it cannot be loaded or does not fit a recipe.
+	ActivateModel(context.Context, *ActivateModelRequest) (*ActivateModelResponse, error)
+	// Activates the version that was active before the present one. FAILED_PRECONDITION when none was.
+	RollbackModel(context.Context, *RollbackModelRequest) (*RollbackModelResponse, error)
+	// Removes a version that was pushed. FAILED_PRECONDITION while it is active, named by a recipe, or judging.
+	RemoveModel(context.Context, *RemoveModelRequest) (*RemoveModelResponse, error)
+	// The recorded activations, the latest first, 1000 at most.
+	ListActivations(context.Context, *ListActivationsRequest) (*ListActivationsResponse, error)
 	mustEmbedUnimplementedModelServiceServer()
 }
 
@@ -108,6 +198,21 @@ func (UnimplementedModelServiceServer) GetModel(context.Context, *GetModelReques
 }
 func (UnimplementedModelServiceServer) ProfileModel(context.Context, *ProfileModelRequest) (*ProfileModelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ProfileModel not implemented")
+}
+func (UnimplementedModelServiceServer) PushModel(grpc.ClientStreamingServer[PushModelRequest, PushModelResponse]) error {
+	return status.Error(codes.Unimplemented, "method PushModel not implemented")
+}
+func (UnimplementedModelServiceServer) ActivateModel(context.Context, *ActivateModelRequest) (*ActivateModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ActivateModel not implemented")
+}
+func (UnimplementedModelServiceServer) RollbackModel(context.Context, *RollbackModelRequest) (*RollbackModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackModel not implemented")
+}
+func (UnimplementedModelServiceServer) RemoveModel(context.Context, *RemoveModelRequest) (*RemoveModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveModel not implemented")
+}
+func (UnimplementedModelServiceServer) ListActivations(context.Context, *ListActivationsRequest) (*ListActivationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListActivations not implemented")
 }
 func (UnimplementedModelServiceServer) mustEmbedUnimplementedModelServiceServer() {}
 func (UnimplementedModelServiceServer) testEmbeddedByValue()                      {}
@@ -184,6 +289,85 @@ func _ModelService_ProfileModel_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ModelService_PushModel_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ModelServiceServer).PushModel(&grpc.GenericServerStream[PushModelRequest, PushModelResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ModelService_PushModelServer = grpc.ClientStreamingServer[PushModelRequest, PushModelResponse]
+
+func _ModelService_ActivateModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ActivateModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ActivateModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ActivateModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ActivateModel(ctx, req.(*ActivateModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_RollbackModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).RollbackModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_RollbackModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).RollbackModel(ctx, req.(*RollbackModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_RemoveModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).RemoveModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_RemoveModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).RemoveModel(ctx, req.(*RemoveModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ModelService_ListActivations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListActivationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ListActivations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ListActivations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ListActivations(ctx, req.(*ListActivationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ModelService_ServiceDesc is the grpc.ServiceDesc for ModelService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -203,7 +387,29 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ProfileModel",
 			Handler:    _ModelService_ProfileModel_Handler,
 		},
+		{
+			MethodName: "ActivateModel",
+			Handler:    _ModelService_ActivateModel_Handler,
+		},
+		{
+			MethodName: "RollbackModel",
+			Handler:    _ModelService_RollbackModel_Handler,
+		},
+		{
+			MethodName: "RemoveModel",
+			Handler:    _ModelService_RemoveModel_Handler,
+		},
+		{
+			MethodName: "ListActivations",
+			Handler:    _ModelService_ListActivations_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "PushModel",
+			Handler:       _ModelService_PushModel_Handler,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "assay/v1/models.proto",
 }
