@@ -42,7 +42,7 @@ SIZE = 128  # px, of the pictures and of the network's input
 GREY, SPAN = 128.0, 32.0  # pixel values become (v - GREY) / SPAN
 
 TEACHER = {"widths": (32, 64, 128, 192), "depths": (1, 3, 4, 2)}  # 260 MMAC
-STUDENT = {"widths": (32, 48, 96, 160), "depths": (1, 2, 2, 2)}  # 91 MMAC
+STUDENT = {"widths": (32, 64, 96, 160), "depths": (1, 2, 3, 2)}  # 138 MMAC
 
 # Shares of --minutes: at which part of it a stage is to be over. What is left is for figures and files.
 TEACHER_UNTIL, FOLDS_UNTIL, FINAL_UNTIL = 0.32, 0.60, 0.95
@@ -395,6 +395,7 @@ class Stage:
             if progress.done % 50 == 0:  # reading the loss waits for the device, so that the clock means something
                 value = loss.item()
                 mean = value if mean is None else 0.8 * mean + 0.2 * value
+                end_if_alone()
             if progress.done % 500 == 0:
                 print(f"{self.name}: step {progress.done}, {100 * at:.0f} %, loss {mean:.3f}", flush=True)
             if time.time() - last > args.checkpoint:
@@ -406,7 +407,7 @@ class Stage:
         x = augment(images.float(), jpeg)
         targets = F.one_hot(classes, len(CLASSES)).float()
         x, targets = blend(x, targets, 0.5 if teachers else 0.3)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self.args.device == "cuda"):
+        with torch.autocast(self.args.device, dtype=torch.bfloat16, enabled=self.args.device == "cuda"):
             if teachers:
                 with torch.no_grad():
                     targets = 0.5 * targets + 0.5 * torch.stack([t(x).float().softmax(1) for t in teachers]).mean(0)
@@ -447,7 +448,14 @@ def prepare(args):
     """Settles what PyTorch does the same way in every process."""
     torch.set_num_threads(args.threads)
     torch.backends.cudnn.benchmark = True
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = False  # what is not trained in bfloat16 is to be exact
+
+
+def end_if_alone():
+    """Ends this fold's process if the one that started it was killed: its successor trains the same stage."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
 
 
 def on_device(args, images, classes):
@@ -471,13 +479,23 @@ def run_fold(args, fold, images, classes, folds):
 def run_folds(args, images, classes, folds):
     """Returns what the folds' teachers and students say of all pictures that they have not seen: two of float [n, classes]."""
     by_teacher, by_student = np.zeros((2, len(classes), len(CLASSES)), np.float32)
-    # A process for each fold: one alone leaves a GPU idle while it prepares the next small step.
-    with concurrent.futures.ProcessPoolExecutor(args.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for job in [pool.submit(run_fold, args, f, images, classes, folds) for f in range(args.folds)]:
-            fold, teacher, student = job.result()
-            by_teacher[folds == fold], by_student[folds == fold] = teacher, student
-            print(f"fold {fold}: teacher {figures(teacher, classes[folds == fold])}, student {figures(student, classes[folds == fold])}", flush=True)
+    for fold, teacher, student in answers_by_fold(args, images, classes, folds):
+        own = folds == fold
+        by_teacher[own], by_student[own] = teacher, student
+        print(f"fold {fold}: teacher {figures(teacher, classes[own])}, student {figures(student, classes[own])}", flush=True)
     return by_teacher, by_student
+
+
+def answers_by_fold(args, images, classes, folds):
+    """Yields what run_fold returns, for each fold. With --jobs in processes of their own: one process alone leaves a GPU idle
+    while it prepares the next small step."""
+    if args.jobs == 1:
+        for fold in range(args.folds):
+            yield run_fold(args, fold, images, classes, folds)
+        return
+    with concurrent.futures.ProcessPoolExecutor(args.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for job in [pool.submit(run_fold, args, fold, images, classes, folds) for fold in range(args.folds)]:
+            yield job.result()
 
 
 # Figures.
@@ -539,7 +557,7 @@ def show(r):
               f"macro-F1 {f['macro_f1']} (folds {across['macro_f1']['mean']} +- {across['macro_f1']['sd']})")
     low = r["student_interval_95"]
     print(f"the shipped model's held-out estimate is its folds' students': accuracy {r['student']['accuracy']} % (95 %: {low['accuracy'][0]} to {low['accuracy'][1]}), "
-          f"macro-F1 {r['student']['macro_f1']} (95 %: {low['macro_f1'][0]} to {low['macro_f1'][1]}); it has learnt from all pictures and {len(r['student']['folds'])} teachers, they from {len(r['student']['folds']) - 1} folds and one")
+          f"macro-F1 {r['student']['macro_f1']} (95 %: {low['macro_f1'][0]} to {low['macro_f1'][1]}); it has learnt from all pictures and {len(r['student']['folds'])} teachers, they from {len(r['student']['folds']) - 1} folds and one teacher")
     for name, row, f1 in zip(CLASSES, r["confusion"]["rows_are_classes"], r["class_f1"].values()):
         print(f"  {name:36s} F1 {f1:6.2f}  " + " ".join(f"{n:4d}" for n in row))
 
@@ -553,11 +571,11 @@ def arguments():
     p.add_argument("--work", type=pathlib.Path, help="folder of checkpoints (default: build/steel-work)", default=pathlib.Path("build/steel-work"))
     p.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     p.add_argument("--minutes", type=float, help="time for all of it (default: as long as the steps take)")
-    p.add_argument("--teacher-steps", type=int, default=1500, help="without --minutes (default: 1500)")
-    p.add_argument("--student-steps", type=int, default=2500, help="without --minutes, of each fold's (default: 2500)")
-    p.add_argument("--final-steps", type=int, default=4000, help="without --minutes, of the student that ships (default: 4000)")
+    p.add_argument("--teacher-steps", type=int, default=1200, help="without --minutes (default: 1200)")
+    p.add_argument("--student-steps", type=int, default=2000, help="without --minutes, of each fold's (default: 2000)")
+    p.add_argument("--final-steps", type=int, default=3000, help="without --minutes, of the student that ships (default: 3000)")
     p.add_argument("--folds", type=int, default=5)
-    p.add_argument("--batch", type=int, default=128, help="pictures a step (default: 128)")
+    p.add_argument("--batch", type=int, help="pictures a step (default: 64, cuda: 128)")
     p.add_argument("--rate", type=float, default=0.002, help="highest learning rate (default: 0.002)")
     p.add_argument("--balance", type=float, default=0.5, help="0: pictures are drawn evenly; 1: classes are (default: 0.5)")
     p.add_argument("--jobs", type=int, help="folds trained at once (default: 1, cuda: all)")
@@ -568,6 +586,7 @@ def arguments():
     if not args.out and not args.pack:
         p.error("name the folder to write with --out, or a file with --pack")
     cuda = args.device == "cuda"
+    args.batch = args.batch or (128 if cuda else 64)
     args.jobs = args.jobs or (args.folds if cuda else 1)
     args.threads = args.threads or (2 if cuda else os.cpu_count())
     args.begun = time.time()
