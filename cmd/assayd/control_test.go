@@ -40,7 +40,7 @@ func TestTheCheckSeesEveryFault(t *testing.T) {
 			`DROP INDEX results_id`, copyRow)},
 		{"a frame is judged twice", "2 primary judgements", statements(
 			`INSERT INTO judgements SELECT n + 1, result, role, verdict, source, reason, detail, defects, facts, timings, model_name,
-				model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at FROM judgements WHERE result = 3`)},
+				model_version, model_digest, recipe_name, recipe_revision, recipe_digest, node, at, heatmap, heatmap_png FROM judgements WHERE result = 3`)},
 		{"a frame is not judged", "0 primary judgements", statements(`DELETE FROM judgements WHERE result = 3`)},
 		{"a fallback says PASS", "nothing was inferred", statements(`PRAGMA ignore_check_constraints = ON`,
 			`DROP TRIGGER judgements_no_update`, `UPDATE judgements SET verdict = 'PASS', source = 'fallback' WHERE result = 3`)},
