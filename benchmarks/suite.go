@@ -211,16 +211,11 @@ func (s *suite) load(ctx context.Context, name string) (*workload, error) {
 		if w.model, err = raw.Open(s.Models, w.network); err != nil {
 			return nil, err
 		}
-		var found [][]inspection.Candidate
-		if w.samples, found, err = w.model.Expected(w.frames, templates); err != nil {
-			return nil, err
-		}
-		w.check = checker{found}
-		one, err := w.raw(ctx, raw.Setting{Callers: 1, Threads: 1, Batch: 1}, min(s.Unit, time.Second))
+		one, err := w.choose(ctx, templates, min(s.Unit, time.Second))
 		if err != nil {
 			return nil, err
 		}
-		if one.P50 >= of.least {
+		if one >= of.least {
 			break
 		}
 	}
@@ -230,6 +225,29 @@ func (s *suite) load(ctx context.Context, name string) (*workload, error) {
 	s.say("  %s is network %s: best %s, one at a time %s", name, w.network, raw.Fastest(w.sweep), raw.Quickest(w.sweep))
 	s.loads[name] = w
 	return w, nil
+}
+
+// choose takes the fastest of the model's graphs, and what each finds, and returns the time of one frame by one thread.
+func (w *workload) choose(ctx context.Context, templates []inspection.Template, length time.Duration) (least time.Duration, err error) {
+	w.check = nil
+	best := 0
+	for g := range w.model.Graphs() {
+		w.model.Use(g)
+		var found [][]inspection.Candidate
+		if w.samples, found, err = w.model.Expected(w.frames, templates); err != nil {
+			return 0, err
+		}
+		w.check = append(w.check, found)
+		one, err := w.raw(ctx, raw.Setting{Callers: 1, Threads: 1, Batch: 1}, length)
+		if err != nil {
+			return 0, err
+		}
+		if g == 0 || one.P50 < least {
+			best, least = g, one.P50
+		}
+	}
+	w.model.Use(best)
+	return least, nil
 }
 
 // options are what a run of the workload sends.

@@ -92,7 +92,7 @@ func (s *suite) addThroughput(w *workload, name string, bar Bar, pairs []pair, f
 	}
 	row.note("network %s, served %.1f frames/s", w.network, figures(pairs).Median)
 	if w.name == "pcb-pair" {
-		row.note("raw is inference alone; the node resizes 640x640 px and fills three channels besides")
+		row.note("raw is inference alone; the node resizes 640x640 px and fills two channels besides")
 	}
 	s.add(row)
 }

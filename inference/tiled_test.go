@@ -303,24 +303,26 @@ func TestATileThatFailsFailsItsFrameOnce(t *testing.T) {
 		most  int // samples that may be run
 	}{
 		{"the last tile's output", grey(100, 80, image.Rect(98, 78, 100, 80), nonsense, nil), inspection.ErrModelOutput, 1000},
-		{"the first tile's output", grey(1000, 80, image.Rect(0, 0, 2, 2), nonsense, nil), inspection.ErrModelOutput, 1},
-		{"an early tile's output", grey(4000, 80, image.Rect(40, 0, 42, 2), nonsense, nil), inspection.ErrModelOutput, 100},
-		{"an early tile's run", grey(4000, 80, image.Rect(40, 0, 42, 2), poison, nil), errBad, 100},
+		{"the first tile's output", grey(1000, 80, image.Rect(0, 0, 2, 2), nonsense, nil), inspection.ErrModelOutput, 8},
+		{"an early tile's output", grey(4000, 80, image.Rect(40, 0, 42, 2), nonsense, nil), inspection.ErrModelOutput, 16},
+		{"an early tile's run", grey(4000, 80, image.Rect(40, 0, 42, 2), poison, nil), errBad, 16},
 		{"half a picture", truncated, inspection.ErrImage, 0},
 		{"no header", inspection.Image{Format: inspection.FormatPNG, Data: inspection.NewBuffer(nil, []byte("PNG"))}, inspection.ErrImage, 0},
 		{"too many tiles", grey(100_000, 100, image.Rectangle{}, 0, nil), inspection.ErrImageTooLarge, 0},
 	} {
-		s := &spots{}
-		e, job := tiledEngine(t, s, 2)
-		j, err := e.Inspect(context.Background(), job(c.image))
-		if !errors.Is(err, c.want) || j.Verdict == inspection.Pass || s.ran > c.most {
-			t.Errorf("%s: got %s, %v after %d samples; want %v after %d at most", c.name, j.Verdict, err, s.ran, c.want, c.most)
-		}
-		if err != nil && errors.Is(err, context.Canceled) {
-			t.Errorf("%s: got %v, want the fault itself and not what it ended", c.name, err)
-		}
-		quiet(t, e.Close())
-		e.idle(t)
+		synctest.Test(t, func(t *testing.T) { // whoever is told of a fault acts on it before the next run ends
+			s := &spots{takes: 10 * ms}
+			e, job := tiledEngine(t, s, 2)
+			j, err := e.Inspect(context.Background(), job(c.image))
+			if !errors.Is(err, c.want) || j.Verdict == inspection.Pass || s.ran > c.most {
+				t.Errorf("%s: got %s, %v after %d samples; want %v after %d at most", c.name, j.Verdict, err, s.ran, c.want, c.most)
+			}
+			if err != nil && errors.Is(err, context.Canceled) {
+				t.Errorf("%s: got %v, want the fault itself and not what it ended", c.name, err)
+			}
+			quiet(t, e.Close())
+			e.idle(t)
+		})
 	}
 }
 

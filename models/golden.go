@@ -209,17 +209,15 @@ func (g Golden) Text() string {
 // quoted writes text as YAML takes it between single quotes, as it is.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// WithoutGolden returns a manifest's text without its golden section, which is taken to end where the next line begins that is
-// neither indented nor empty.
-func WithoutGolden(text []byte) []byte {
+// Without returns a manifest's text without some of its sections, such as golden and variants, each of which is taken to end
+// where the next line begins that is neither indented nor empty.
+func Without(text []byte, sections ...string) []byte {
 	var out []byte
 	inside := false
 	for line := range bytes.Lines(text) {
-		switch first := line[0]; {
-		case bytes.HasPrefix(line, []byte("golden:")):
-			inside = true
-		case first != ' ' && first != '\t' && first != '\r' && first != '\n':
-			inside = false
+		if first := line[0]; first != ' ' && first != '\t' && first != '\r' && first != '\n' {
+			key, _, _ := bytes.Cut(line, []byte(":"))
+			inside = slices.Contains(sections, string(key))
 		}
 		if !inside {
 			out = append(out, line...)

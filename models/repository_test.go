@@ -222,8 +222,8 @@ func TestShippedModelsAreWhole(t *testing.T) {
 	if g, err := m.Graph(); err != nil || len(g) < 1<<20 {
 		t.Errorf("graph: got %d bytes, %v", len(g), err)
 	}
-	if in := m.Manifest.Inputs[0]; in.Channels() != 3 || !in.NeedsReference() {
-		t.Errorf("got %d channels from %v, want 3 with a reference", in.Channels(), in.Sources)
+	if in := m.Manifest.Inputs[0]; in.Channels() != 2 || !in.NeedsReference() {
+		t.Errorf("got %d channels from %v, want 2 with a reference", in.Channels(), in.Sources)
 	}
 	if !strings.Contains(string(m.Text()), "peak-grid") {
 		t.Errorf("text: got %.80q", m.Text())

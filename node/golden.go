@@ -123,7 +123,7 @@ func openFolder(dir string) (folder, error) {
 	if v.manifest, err = models.ParseManifest(filepath.Join(dir, models.ManifestFile), text); err != nil {
 		return v, err
 	}
-	v.text = models.WithoutGolden(text)
+	v.text = models.Without(text, "golden")
 	if v.copy, err = os.MkdirTemp("", "assay-golden-"); err != nil {
 		return v, fmt.Errorf("copy the version: %w", err)
 	}

@@ -50,7 +50,7 @@ func readFile(t testing.TB, path string) []byte {
 // shipped returns graph and manifest of the model that ships, without its golden set.
 func shipped(t *testing.T) (graph, manifest []byte) {
 	t.Helper()
-	return readFile(t, "../models/pcb-pair/1/model.onnx"), models.WithoutGolden(readFile(t, "../models/pcb-pair/1/model.yaml"))
+	return readFile(t, "../models/pcb-pair/1/model.onnx"), models.Without(readFile(t, "../models/pcb-pair/1/model.yaml"), "golden", "variants")
 }
 
 // model asks how a model stands.

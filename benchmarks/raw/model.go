@@ -19,7 +19,8 @@ import (
 type Model struct {
 	Name     string
 	manifest models.Manifest
-	graph    []byte
+	graphs   [][]byte // of all variants
+	graph    []byte   // the one that runs
 	decoder  decode.Decoder
 	outputs  []string
 }
@@ -38,9 +39,14 @@ func Open(dir, name string) (*Model, error) {
 	if len(m.manifest.Inputs) != 1 {
 		return nil, fmt.Errorf("%w: %s has %d inputs: the raw loop feeds one", inspection.ErrInvalid, name, len(m.manifest.Inputs))
 	}
-	if m.graph, err = found.Graph(); err != nil {
-		return nil, err
+	for _, v := range found.Manifest.VariantNames() {
+		graph, err := found.VariantGraph(v)
+		if err != nil {
+			return nil, err
+		}
+		m.graphs = append(m.graphs, graph)
 	}
+	m.graph = m.graphs[0]
 	if m.decoder, err = decode.New(m.manifest); err != nil {
 		return nil, err
 	}
@@ -51,6 +57,12 @@ func Open(dir, name string) (*Model, error) {
 
 // Version returns ONNX Runtime's version; it is loaded once Open has returned.
 func Version() string { return onnx.GetVersion() }
+
+// Graphs returns the number of the version's graphs, the default first.
+func (m *Model) Graphs() int { return len(m.graphs) }
+
+// Use says which of the graphs runs from now on.
+func (m *Model) Use(graph int) { m.graph = m.graphs[graph] }
 
 // SampleBytes returns the bytes of one sample of the input.
 func (m *Model) SampleBytes() int { return m.spec().SampleBytes() }

@@ -54,7 +54,7 @@ func altered(m *models.Model, change func(*models.Manifest)) *models.Model {
 func withGraph(t testing.TB, m *models.Model, graph []byte) *models.Model {
 	t.Helper()
 	repo, err := models.Open(models.Root{Name: "test", FS: fstest.MapFS{
-		"pcb-pair/1/model.onnx": {Data: graph}, "pcb-pair/1/model.yaml": {Data: models.WithoutGolden(m.Text())},
+		"pcb-pair/1/model.onnx": {Data: graph}, "pcb-pair/1/model.yaml": {Data: models.Without(m.Text(), "golden", "variants")},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -231,8 +231,7 @@ def masks(coefficients, prototypes, place, W, H):
 # The models.
 
 def run_pcb_pair(session, frame, template, floor):
-    pair = [area(load(p, "L"), 2).astype(np.float32) / np.float32(255) for p in (frame, template)]
-    x = np.stack([pair[0], pair[1], pair[0] - pair[1]])[None]
+    x = np.stack([area(load(p, "L"), 2) for p in (frame, template)])[None].astype(np.uint8)
     scores, boxes = session.run(["scores", "boxes"], {"images": x})
     labels = ["open", "short", "mousebite", "spur", "copper", "pin-hole"]
     return finish(*peaks(scores[0], boxes[0], floor), labels, 0.45, affine(0.5, 0.5), 640, 640), (640, 640)
@@ -279,17 +278,18 @@ def run(data):
         pairs.append(("data", stem + "_test.jpg", stem + "_temp.png"))
     pictures = [("here", "pictures/" + p.name, None) for p in sorted((HERE / "pictures").glob("*.jpg"))]
     for name, graph, limit, floor, judge, frames in [
-        ("pcb-pair", "models/pcb-pair/model.onnx", 0.45, 0.05, run_pcb_pair, pairs),
+        ("pcb-pair", "pcb-pair/1/model.onnx", 0.45, 0.05, run_pcb_pair, pairs),
         ("yolox-nano", "models/yolox_nano/yolox_nano_coco80_416.onnx", 0.45, 0.05, run_yolox_nano, pictures),
         ("ultraface", "models/ultraface/ultraface_version-RFB-320.onnx", 0.3, 0.1, run_ultraface, pictures),
     ]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(data / graph, options, providers=["CPUExecutionProvider"])
+        file = (HERE.parents[2] / "models" if name == "pcb-pair" else data) / graph
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         doc = {
             "model": name,
-            "graph": {"path": graph, "sha256": sha256(data / graph)},
+            "graph": {"path": graph, "sha256": sha256(file)},
             "runtime": "onnxruntime " + onnxruntime.__version__,
             "floor": floor,
             "nms_iou": limit,
