@@ -90,8 +90,6 @@ func (d *document) validateDecode(field string, in *Input) {
 	case in.Decode != DecodeScaled:
 	case in.Resize == ResizeNone:
 		d.errorf(field+".decode", "has no effect with resize: none: remove it")
-	case in.NeedsReference():
-		d.errorf(field+".decode", "scaled: a frame is laid over its template pixel by pixel: remove it, or remove reference and difference from sources")
 	}
 }
 

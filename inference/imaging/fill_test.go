@@ -213,7 +213,6 @@ func TestSpecValidate(t *testing.T) {
 		"NaN":             func(s *Spec) { s.Mean = []float64{math.NaN()} },
 		"pad":             func(s *Spec) { s.Pad = 256 },
 		"scaled bytes":    func(s *Spec) { s.Uint8 = true; s.Sources = []Source{FromFrame} },
-		"scaled template": func(s *Spec) { s.Scaled = true },
 		"byte difference": func(s *Spec) { s.Uint8 = true; s.Scale = 1 },
 	} {
 		s := pairSpec

@@ -73,8 +73,6 @@ func (s Spec) Validate() error {
 		return fmt.Errorf("%w: input has no sources: name frame, reference or difference", inspection.ErrInvalid)
 	case len(s.Mean) != n || len(s.Std) != n:
 		return fmt.Errorf("%w: input has %d means and %d stds: give one for each of the %d components of its colour", inspection.ErrInvalid, len(s.Mean), len(s.Std), n)
-	case s.Scaled && s.NeedsReference():
-		return fmt.Errorf("%w: a frame that was decoded at a smaller scale cannot be laid over its template: decode it in full", inspection.ErrInvalid)
 	case s.Pad < 0 || s.Pad > 255 || math.IsNaN(s.Pad):
 		return fmt.Errorf("%w: pad %v: give a pixel value, 0 to 255", inspection.ErrInvalid, s.Pad)
 	}
@@ -154,7 +152,7 @@ func scaleFor(specs []Spec, w, h int) int {
 		enough := len(specs) > 0 && w%scale == 0 && h%scale == 0
 		for _, s := range specs {
 			iw, ih := s.inner(w, h)
-			enough = enough && s.Scaled && !s.NeedsReference() && s.Resize != ResizeNone && w/scale >= iw && h/scale >= ih
+			enough = enough && s.Scaled && s.Resize != ResizeNone && w/scale >= iw && h/scale >= ih
 		}
 		if enough {
 			return scale
