@@ -108,24 +108,25 @@ textures() {
 }
 
 prepare_anomaly() {
+  local why=''
   if [ ! -e "$data/magnetic_tile/test.txt" ]; then
-    if textures; then
-      note[anomaly]="$data/magnetic_tile is absent: rendered textures instead, judged by texture-anomaly"
-      take anomaly textures -r textures "$out/textures/images"
-      return
-    fi
-    note[anomaly]="$data/magnetic_tile is absent, and no textures can be rendered and judged ($texture_renderer with PyTorch, model texture-anomaly): $boards rendered boards with one defect or none instead, judged by pcb-pair, which gives no heatmap"
-    render anomaly || return 1
-    take anomaly rendered-anomaly -r rendered-anomaly --report-at 0.05 --reference test-p00 "$out/rendered-anomaly/images"
+    why="$data/magnetic_tile is absent"
+  elif ! has_model magnetic-tile; then
+    why="no model magnetic-tile is in build/models, and none may ship, for its data have no licence (models/training/magnetic-tile.md says how to train it)"
+  else
+    note[anomaly]="magnetic tiles: test.txt"
+    models/training/magnetic_tile.py --data "$data/magnetic_tile" --split test --out "$out/magnetic-tile" || return 1
+    take anomaly magnetic-tile -r magnetic-tile "$out/magnetic-tile/images"
     return
   fi
-  if ! has_model magnetic-tile; then
-    leave_out anomaly "there is no model magnetic-tile in build/models, and none may ship, for its data have no licence: train it with models/training/train_tile.py, and lay it into build/models/magnetic-tile/1. The table is left out."
+  if textures; then
+    note[anomaly]="$why: rendered textures instead, judged by texture-anomaly"
+    take anomaly textures -r textures "$out/textures/images"
     return
   fi
-  note[anomaly]="magnetic tiles: test.txt"
-  models/training/magnetic_tile.py --data "$data/magnetic_tile" --split test --out "$out/magnetic-tile" || return 1
-  take anomaly magnetic-tile -r magnetic-tile "$out/magnetic-tile/images"
+  note[anomaly]="$why, and no textures can be rendered and judged ($texture_renderer with PyTorch and OpenCV, model texture-anomaly): $boards rendered boards with one defect or none instead, judged by pcb-pair, which gives no heatmap"
+  render anomaly || return 1
+  take anomaly rendered-anomaly -r rendered-anomaly --report-at 0.05 --reference test-p00 "$out/rendered-anomaly/images"
 }
 
 start_node() {
