@@ -287,18 +287,20 @@ def spoil(x, rect, kind: str, draw: Draw, textures):
 
 
 def harmless(x, rect, draw: Draw):
-    """What varies between good parts and exposures: light, gamma, shading, glare along the grinding marks, sensor noise."""
+    """What varies between good parts and exposures: light, gamma, shading, glare along the grinding marks."""
     n, size = len(x), x.shape[-1]
     shading = draw.uniform(n, 0, 0.15) * draw.fractal(n, size, (2, 3), 0.3, 0.6)
     stripes = F.avg_pool1d(draw.normal(n, 1, size), 5, stride=1, padding=2)[:, :, None]
     glare = draw.uniform(n, 0, 0.12) * draw.chance(n, 0.5) * stripes
     x = x.clamp(min=1e-4) ** draw.log_uniform(n, 0.75, 1.35)
     x = x * (1 + shading + glare) * draw.log_uniform(n, 0.65, 1.5)
-    x = x + draw.normal(n, 1, size, size) * draw.uniform(n, 0, 0.02) * draw.chance(n, 0.5)
     return x.clamp(0, 1) * inside(x, rect)
 
 
-def soften(x, draw: Draw) -> torch.Tensor:
-    """The blur of a lens or of a resize, on some of the pictures."""
-    amount = draw.uniform(len(x), 0, 1) * draw.chance(len(x), 0.3)
-    return x * (1 - amount) + blur(x, 3) * amount
+def take(x, rect, draw: Draw):
+    """What a camera adds to good and bad surfaces alike: some blur, some noise."""
+    n = len(x)
+    amount = draw.uniform(n, 0, 1) * draw.chance(n, 0.3)
+    x = x * (1 - amount) + blur(x, 3) * amount
+    x = x + draw.normal(*x.shape) * draw.uniform(n, 0, 0.02) * draw.chance(n, 0.6)
+    return x.clamp(0, 1) * inside(x, rect)

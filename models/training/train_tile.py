@@ -28,14 +28,14 @@ import torch
 import torch.nn.functional as F
 
 from tile_data import Rendered, Tiles, letterbox, pack
-from tile_defects import KINDS, Draw, harmless, soften, spoil
+from tile_defects import KINDS, Draw, harmless, spoil, take
 from tile_metrics import auroc, best_boundary, best_f1
 from tile_net import Net, export, score
 
 SIDES = {"tiles": 320, "rendered": 256}  # px of the input
 SIZES = {"tiles": "tile", "rendered": "small"}
 CHECKPOINT_EVERY = 600  # s
-RESERVE = 0.08  # the part of --minutes that is kept for validation and export
+RESERVE = 0.1  # the part of --minutes that is kept for validation and export
 WARM_UP, DECAY = 0.03, 0.998  # part of the run; of the averaged weights, per step
 
 MANIFEST = """\
@@ -83,7 +83,7 @@ def batch(source, n: int, draw: Draw):
     pictures = torch.cat([*pictures, x[half:]])
     masks = torch.cat([*masks, torch.zeros_like(x[half:])])
     labels = torch.cat([*labels, torch.zeros(n - half, device=x.device)])
-    return soften(pictures, draw), masks, labels
+    return take(pictures, rect, draw), masks, labels
 
 
 def deal(draw: Draw):
@@ -142,13 +142,13 @@ class Run:
         return self.step / self.args.steps
 
     def train(self) -> None:
-        started, before, saved, told = time.time(), self.spent, time.time(), time.time()
+        before, saved, told = self.spent, time.time(), time.time()
         mixed = torch.autocast("cuda", dtype=torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
         self.net.train()
         total, steps = torch.zeros((), device=self.device), 0
         while self.progress() < 1:
             total, steps = total + self.advance(mixed), steps + 1
-            self.spent = before + time.time() - started
+            self.spent = before + time.time() - self.args.began
             if time.time() - told > 10:
                 print(f"step {self.step}  {100 * self.progress():.1f} %  {self.spent:.0f} s  loss {total.item() / steps:.4f}", flush=True)
                 total, steps, told = torch.zeros((), device=self.device), 0, time.time()
@@ -256,7 +256,8 @@ def write_set(args, source: Rendered) -> None:
         mask = torch.zeros_like(x)
         if kind != "good":
             x, mask, seen = spoil(x, rect, kind, draw, source.textures)
-            x, mask = x[seen > 0], mask[seen > 0]
+            x, mask, rect = x[seen > 0], mask[seen > 0], rect[seen > 0]
+        x = take(x, rect, draw)
         folder = args.write_set / kind
         folder.mkdir(parents=True, exist_ok=True)
         for i, (picture, marks) in enumerate(zip((x[:, 0].cpu().numpy() * 255).round().astype(np.uint8), mask[:, 0].cpu().numpy())):
@@ -267,12 +268,18 @@ def write_set(args, source: Rendered) -> None:
 
 
 def evaluate(args) -> None:
-    """Image and pixel AUROC on test.txt, pixels at the pictures' own size, in all and for each class of defect."""
+    """Image and pixel AUROC on a set, pixels at the pictures' own size, in all and for each class of defect.
+
+    The set is --tiles: its test.txt, or where it has none every KIND/x.jpg, with masks x.png beside those of defects.
+    """
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(args.evaluate), options, providers=["CPUExecutionProvider"])
-    names = (args.tiles / "test.txt").read_text().split()
+    split = args.tiles / "test.txt"
+    names = split.read_text().split() if split.exists() else sorted(str(f.relative_to(args.tiles)) for f in args.tiles.glob("*/*.jpg"))
+    if not names:
+        sys.exit(f"{args.tiles}: neither test.txt nor KIND/x.jpg: name the set's folder with --tiles")
     scores, normal, anomalous, seconds = {}, {}, {}, []
     for name in names:
         kind = name.split("/")[0]
@@ -283,12 +290,12 @@ def evaluate(args) -> None:
         seconds.append(time.perf_counter() - began)
         heat = cv2.resize(found[1][0, 0, y:y + h, x:x + w], gray.shape[::-1], interpolation=cv2.INTER_LINEAR)
         mask = np.zeros(gray.shape, bool)
-        if kind != "MT_Free":
+        if kind != args.normal:
             mask = cv2.imread(str((args.tiles / name).with_suffix(".png")), cv2.IMREAD_GRAYSCALE) > 127
         scores.setdefault(kind, []).append(float(found[0][0]))
         normal.setdefault(kind, []).append(heat[~mask])
         anomalous.setdefault(kind, []).append(heat[mask])
-    print(json.dumps(table(scores, normal, anomalous, "MT_Free"), indent=1))
+    print(json.dumps(table(scores, normal, anomalous, args.normal), indent=1))
     print(f"one thread, median {1000 * np.median(seconds):.1f} ms a picture")
 
 
@@ -312,7 +319,8 @@ def arguments():
     p.add_argument("--steel", type=pathlib.Path, default=pathlib.Path("../shared/data/x_sdd"), help="folder of X-SDD, whose training pictures serve as foreign textures")
     p.add_argument("--pack", type=pathlib.Path, help="write the training files of both sets into this file, and stop")
     p.add_argument("--pack-file", type=pathlib.Path, help="train from such a file instead of the folders")
-    p.add_argument("--evaluate", type=pathlib.Path, help="measure this graph on the test split of --tiles, and stop")
+    p.add_argument("--evaluate", type=pathlib.Path, help="measure this graph on the test split of --tiles, or on a folder that --write-set made, and stop")
+    p.add_argument("--normal", default="MT_Free", help="with --evaluate: the kind that has no defects (default: MT_Free)")
     p.add_argument("--write-set", type=pathlib.Path, help="with --data rendered: write pictures and masks into this folder, and stop")
     p.add_argument("--per-kind", type=int, default=40, help="pictures of each kind that --write-set writes, three times as many good ones (default: 40)")
     p.add_argument("--weights", type=pathlib.Path, help="do not train: take a run's weights.npz, validate, calibrate and export")
@@ -321,7 +329,7 @@ def arguments():
     p.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     p.add_argument("--threads", type=int, default=0, help="CPU threads; 0 (default): as PyTorch chooses")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--steps", type=int, default=20000, help="length of the run (default: 20000); a run of a given length can be repeated exactly")
+    p.add_argument("--steps", type=int, default=3000, help="length of the run (default: 3000); a run of a given length can be repeated exactly")
     p.add_argument("--minutes", type=float, default=0, help="bound the run by time instead, validation and export included")
     p.add_argument("--batch", type=int, default=32, help="pictures a step (default: 32)")
     p.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: 0.002)")
@@ -330,6 +338,7 @@ def arguments():
 
 def main() -> None:
     args = arguments()
+    args.began = time.time()
     if args.pack:
         return pack(args.tiles, args.steel, args.pack)
     if args.evaluate:
