@@ -41,7 +41,7 @@ WARM_UP, DECAY = 0.03, 0.998  # part of the run; of the averaged weights, per st
 MANIFEST = """\
 # Written by models/training/train_tile.py.
 task: anomaly
-description: {description}
+description: "{description}"
 license: "{license}"
 
 inputs:
@@ -58,6 +58,7 @@ inputs:
 output:
   decoder: anomaly
   tensors: {{score: pred_score, label: pred_label, map: anomaly_map, mask: pred_mask}}
+  score_floor: 0.001
 
 labels: [anomaly]
 
