@@ -204,7 +204,7 @@ def validate(net: Net, source, seed: int):
         kept = seen > 0
         scores, pixels = answers(net, changed[kept])
         mask = F.avg_pool2d(mask[kept], 2).cpu().numpy() > 0.5
-        figures[kind] = {"pictures": len(scores), "image_auroc": auroc(normal["both"], scores["both"]),
+        figures[kind] = {"pictures": len(scores["both"]), "image_auroc": auroc(normal["both"], scores["both"]),
                          "image_auroc_features": auroc(normal["picture"], scores["picture"]),
                          "image_auroc_map": auroc(normal["strongest"], scores["strongest"]),
                          "pixel_auroc": auroc(np.concatenate([pixels[~mask], normal_pixels.ravel()]), pixels[mask])}
