@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from tile_defects import Draw, grid, inside, standardise, turned
+from tile_defects import Draw, grid, harmless, inside, standardise, take, turned
 
 STEEL = 128  # px, side of a steel picture of X-SDD
 HOLD_OUT = 10  # one tile in so many is kept for validation
@@ -82,6 +82,10 @@ class Tiles:
         x = torch.where(flip_x > 0, x.flip(3), x)  # a cut lies in the middle: its rectangle stays
         return torch.where(flip_y > 0, x.flip(2), x), rect
 
+    def normals(self, draw: Draw):
+        """Training pictures as a camera sees them."""
+        return self.canvas[self.train].float() / 255
+
     def validation(self, draw: Draw):
         """The tiles that training never sees, as they are."""
         return self.canvas[self.held_out].float() / 255, self.rects[self.held_out]
@@ -134,8 +138,13 @@ class Rendered:
         rect = torch.tensor([[0, 0, self.side, self.side]], dtype=torch.float32, device=self.device)
         return self.render(n, draw), rect.expand(n, 4)
 
+    def normals(self, draw: Draw):
+        x, rect = self.sample(480, draw)
+        return take(harmless(x, rect, draw), rect, draw)
+
     def validation(self, draw: Draw):
-        return self.sample(160, draw)
+        x, rect = self.sample(160, draw)
+        return take(harmless(x, rect, draw), rect, draw), rect
 
     def render(self, n: int, draw: Draw) -> torch.Tensor:
         """n pictures, families in turn, [n,1,S,S]."""

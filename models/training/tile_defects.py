@@ -3,7 +3,7 @@
 A picture batch is float32 [n,1,S,S], 0..1; a rectangle batch is float32 [n,4], x y width height in px, the part of the
 canvas that holds a picture. Every kind of defect is a function of both that returns the changed pictures and a mask
 float32 [n,1,S,S] of zeros and ones. Nothing here looks at a real defect: the kinds follow the words with which the
-makers of surface sets describe them (blowhole, crack, break, fray, uneven grinding), and two more, pasted foreign
+makers of surface sets describe them (blowhole, crack, break, fray, uneven grinding; unground and chip are other looks of uneven and break), and two more, pasted foreign
 texture and pasted normal surface, stand for what nobody has described.
 """
 import math
@@ -225,7 +225,8 @@ def uneven(x, rect, draw: Draw, textures):
     fine, coarse = blur(x, 7), blur(x, 19)
     smear = torch.where(draw.chance(n, 0.5) > 0, fine, coarse) * (1 + draw.uniform(n, 0, 0.12) * draw.fractal(n, size, (12, 24, 48, 96, 160), 0.7, 1.2))
     other = x.roll(1, 0).flip(2)
-    other = other * (blur(x, 31) / (blur(other, 31) + 0.05)).clamp(0, 4)
+    around = blur(other, 31)
+    other = torch.where(around > 0.05, other * (blur(x, 31) / (around + 0.05)).clamp(0, 4), x)  # not the border around the other picture
     ground = torch.where(smooth > 0, smear, torch.where(draw.chance(n, 0.4) > 0, other, x))
     opacity = spot * draw.uniform(n, 0.7, 1)
     return x * (1 - opacity) + ground * gain * opacity, hard(spot)
@@ -266,7 +267,47 @@ def transplant(x, rect, draw: Draw, textures):
     return x * (1 - spot) + other * spot, hard(spot)
 
 
-KINDS = {"blowhole": blowhole, "crack": crack, "break": broken, "fray": fray, "uneven": uneven, "foreign": foreign, "transplant": transplant}
+def unground(x, rect, draw: Draw, textures):
+    """A band, a side or a large spot that the grinding left out: other grain, other contrast, or other gloss."""
+    n, size = len(x), x.shape[-1]
+    cx, cy = place(rect, draw, 0.5)
+    angle = draw.chance(n, 0.4) * draw.uniform(n, 0, math.pi) + draw.chance(n, 0.5) * math.pi / 2
+    u, v = turned(x, cx, cy, angle)
+    reach = draw.uniform(n, 25, 90)
+    wander = draw.fractal(n, size, (2, 4, 8)) * draw.uniform(n, 2, 12)
+    band = torch.sigmoid((reach - (v + wander).abs()) / draw.log_uniform(n, 0.7, 10))
+    spot = blob(x, cx, cy, 1.3 * reach, reach, angle, draw.uniform(n, 0.05, 0.25), draw.log_uniform(n, 1, 12), draw)
+    spot = torch.where(draw.chance(n, 0.5) > 0, band, spot)
+    level = blur(x, 25)
+    contrast = (blur((x - level) ** 2, 25) + 1e-8).sqrt() * draw.uniform(n, 0.2, 0.9)
+    grain = level + contrast * draw.fractal(n, size, (24, 48, 96, 160), 0.6, 1.2)
+    near = blur(x, 9)
+    scaled = near + (x - near) * draw.log_uniform(n, 0.3, 2.5)
+    along = F.avg_pool2d(F.pad(x, (0, 0, 10, 10), mode="replicate"), (21, 1), stride=1)
+    which = draw.uniform(n, 0, 4)
+    ground = torch.where(which < 1, grain, torch.where(which < 2, scaled, torch.where(which < 2.6, along, x)))
+    gain = (draw.sign(n) * draw.uniform(n, 0.1, 0.6) * torch.maximum((which >= 2.6).float(), draw.chance(n, 0.5))).exp()
+    return x * (1 - spot) + ground * gain * spot, hard(spot)
+
+
+def chip(x, rect, draw: Draw, textures):
+    """A piece split off at an edge along straight faces: its ground is smooth, at any brightness."""
+    n, size = len(x), x.shape[-1]
+    cx, cy = place(rect, draw, 0.9)
+    px, py = grid(x)
+    start, radius = draw.uniform(n, 0, 2 * math.pi), draw.log_uniform(n, 10, 70)
+    outside = torch.full_like(x, -1e9)
+    for i in range(5):
+        angle = start + 2 * math.pi * i / 5 + draw.uniform(n, -0.5, 0.5)
+        outside = torch.maximum(outside, (px - cx) * angle.cos() + (py - cy) * angle.sin() - radius * draw.uniform(n, 0.5, 1))
+    spot = torch.sigmoid((4 * draw.uniform(n, 0, 1) * draw.fractal(n, size) * draw.chance(n, 0.5) - outside) / draw.uniform(n, 0.6, 2))
+    slope = (px - cx) / radius * draw.uniform(n, -0.3, 0.3) + (py - cy) / radius * draw.uniform(n, -0.3, 0.3)
+    ground = blur(x, 41) * (draw.uniform(n, 0.25, 1.2) + slope + draw.uniform(n, 0, 0.12) * draw.fractal(n, size, (24, 96)))
+    return x * (1 - spot) + ground.clamp(0.01, 1) * spot, hard(spot)
+
+
+KINDS = {"blowhole": blowhole, "crack": crack, "break": broken, "fray": fray, "uneven": uneven, "foreign": foreign, "transplant": transplant,
+         "unground": unground, "chip": chip}
 
 
 def spoil(x, rect, kind: str, draw: Draw, textures):

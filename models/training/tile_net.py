@@ -3,6 +3,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+# The part of the mean variance that is added to each variance, so that a direction that never varies decides nothing.
+SHRINK = 0.01
+
 # Channels at strides 2, 4, 8, 16, 32, and of the way back up.
 WIDTHS = {"tile": ((16, 32, 64, 128, 160), 48), "small": ((16, 24, 48, 64, 96), 32)}
 
@@ -43,6 +46,10 @@ class Net(nn.Module):
         self.picture = nn.Sequential(nn.Linear(2 * e, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 1))
 
     def forward(self, x):
+        return self.parts(x)[:3]
+
+    def parts(self, x):
+        """What forward returns, and the deepest features [N,C,S/32,S/32]."""
         x = normalise(x)
         stem = self.stem(x)
         levels = [stem]
@@ -54,7 +61,7 @@ class Net(nn.Module):
         logits = self.map(self.finest[0](stem) + double(self.finest[1](up)))
         deep = levels[4]
         pooled = torch.cat([deep.mean((2, 3)), deep.amax((2, 3))], 1)
-        return logits, self.picture(pooled)[:, 0], F.avg_pool2d(logits, 3, 1).amax((1, 2, 3))
+        return logits, self.picture(pooled)[:, 0], F.avg_pool2d(logits, 3, 1).amax((1, 2, 3)), deep
 
 
 def double(x):
@@ -72,21 +79,90 @@ def score(picture, strongest):
     return 0.5 * (picture + strongest)
 
 
+class Density(nn.Module):
+    """How far a picture's features lie from those of normal pictures: the log of the mean squared Mahalanobis distance.
+
+    It learns from normal pictures alone. Features [N,C,h,w] become a map [N,1,2h,2w], zero outside the picture, and its
+    highest value [N].
+    """
+
+    def __init__(self, features: torch.Tensor, inside: torch.Tensor):
+        """Fit to normal features [N,C,2h,2w] where inside [N,1,2h,2w] is not zero."""
+        super().__init__()
+        rows = features.permute(0, 2, 3, 1)[inside[:, 0] > 0].double()
+        mean = rows.mean(0)
+        spread = (rows - mean).T @ (rows - mean) / len(rows)
+        spread = spread + SHRINK * spread.diagonal().mean() * torch.eye(len(mean), dtype=spread.dtype, device=spread.device)
+        whiten = torch.linalg.inv(torch.linalg.cholesky(spread)).float()
+        self.register_buffer("whiten", whiten[:, :, None, None])
+        self.register_buffer("offset", -(whiten @ mean.float()))
+
+    def forward(self, features, inside):
+        far = (F.conv2d(features, self.whiten, self.offset) ** 2).mean(1, keepdim=True).clamp(min=1e-6).log() * inside
+        return far, far.amax((1, 2, 3))
+
+
+def framed(x):
+    """1 where half-size cells of the deepest features hold picture and not the border of a letterbox, [N,1,S/16,S/16]."""
+    seen = (x > DARK).to(x.dtype)
+    return (F.avg_pool2d(seen.amax(3, keepdim=True) * seen.amax(2, keepdim=True), 16) > 0.4).to(x.dtype)
+
+
+class Both(nn.Module):
+    """The network and the density of its features as one: a map of logits [N,1,S/2,S/2] and a score [N].
+
+    Each part, score and map alike, is brought to the mean and the deviation that its score has on normal pictures, and
+    the sum of both counts: no defect, real or simulated, has a say in the weights.
+    """
+
+    PARTS = ("detector", "density")
+
+    def __init__(self, net: Net, density=None):
+        """density: a Density, or None where the network decides alone."""
+        super().__init__()
+        self.net, self.density, self.levels = net, density, {}
+
+    def parts(self, x):
+        """The score and the map of each part, as detector, detector_map and so on, each at its level."""
+        logits, picture, strongest, deep = self.net.parts(x)
+        found = {"detector": score(picture, strongest), "detector_map": logits}
+        if self.density is not None:
+            inside = framed(x)
+            far, farthest = self.density(double(deep), inside)
+            found.update(density=farthest, density_map=F.interpolate(far, scale_factor=8, mode="bilinear", align_corners=False))
+        level = lambda name: self.levels.get(name.removesuffix("_map"), (0, 1))
+        return {n: (v - level(n)[0]) / level(n)[1] for n, v in found.items()}
+
+    def forward(self, x):
+        p = self.parts(x)
+        names = [n for n in self.PARTS if n in p]
+        return sum(p[n + "_map"] for n in names), sum(p[n] for n in names)
+
+    @torch.no_grad()
+    def settle(self, pictures) -> None:
+        """Take the levels from batches of normal pictures that nothing was fitted to."""
+        self.levels = {}
+        scores = [self.parts(x) for x in pictures]
+        for n in self.PARTS if self.density is not None else self.PARTS[:1]:
+            values = torch.cat([s[n] for s in scores]).double()
+            self.levels[n] = (float(values.mean()), float(values.std()))
+
+
 class Graph(nn.Module):
     """What is exported: the four outputs of anomalib 2, with thresholds inside, so that 0.5 is the boundary.
 
-    A logit l becomes sigmoid((l - threshold) / spread): in the same order as the logits, and spread wide enough that
+    A value v becomes sigmoid((v - threshold) / spread): in the same order as the values, and spread wide enough that
     eight bits of a heatmap still tell normal pixels apart.
     """
 
-    def __init__(self, net: Net, calibration: dict):
+    def __init__(self, both: Both, calibration: dict):
         super().__init__()
-        self.net, self.calibration = net, calibration
+        self.both, self.calibration = both, calibration
 
     def forward(self, x):
         c = self.calibration
-        logits, picture, strongest = self.net(x)
-        pred_score = torch.sigmoid((score(picture, strongest) - c["image_threshold"]) / c["image_spread"])
+        logits, strength = self.both(x)
+        pred_score = torch.sigmoid((strength - c["image_threshold"]) / c["image_spread"])
         anomaly_map = torch.sigmoid((double(logits) - c["pixel_threshold"]) / c["pixel_spread"])
         return pred_score, pred_score >= 0.5, anomaly_map, anomaly_map >= 0.5
 
@@ -94,9 +170,9 @@ class Graph(nn.Module):
 OUTPUTS = ["pred_score", "pred_label", "anomaly_map", "pred_mask"]
 
 
-def export(net: Net, calibration: dict, side: int, path) -> None:
+def export(both: Both, calibration: dict, side: int, path) -> None:
     """Write the graph as ONNX, opset 17, its batch axis dynamic."""
-    graph = Graph(net, calibration).cpu().eval()
+    graph = Graph(both, calibration).cpu().eval()
     newer = {} if torch.__version__ < "2.5" else {"dynamo": False}
     torch.onnx.export(graph, torch.rand(2, 1, side, side), str(path), opset_version=17, input_names=["input"],
                       output_names=OUTPUTS, dynamic_axes={n: {0: "N"} for n in ["input", *OUTPUTS]}, **newer)

@@ -5,10 +5,10 @@
     models/training/train_tile.py --data rendered --out build/texture
     models/training/train_tile.py --evaluate build/tile/model.onnx --tiles ../shared/data/magnetic_tile
 
-The network learns to find simulated defects on normal pictures (tile_defects.py). No picture with a real defect and no
-weights from elsewhere take part. It writes into --out:
+The network learns to find simulated defects on normal pictures (tile_defects.py), and a density is
+fitted to its features of normal ones. No picture with a real defect and no weights from elsewhere take part. It writes into --out:
     model.onnx, model.yaml   a model version, to be copied to a repository as NAME/1
-    weights.npz              the weights and the calibration, for --weights
+    weights.npz              the network's weights, for --weights and --start
     validation.json          figures on normal pictures that were held out and defects simulated on them
     checkpoint.pt            every ten minutes and at the end; the same command goes on from there
 
@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from tile_data import Rendered, Tiles, letterbox, pack
 from tile_defects import KINDS, Draw, harmless, spoil, take
 from tile_metrics import auroc, best_boundary, best_f1
-from tile_net import Net, export, score
+from tile_net import Both, Density, Net, double, export, framed
 
 SIDES = {"tiles": 320, "rendered": 256}  # px of the input
 SIZES = {"tiles": "tile", "rendered": "small"}
@@ -68,6 +68,11 @@ ABOUT = {
     "tiles": ("Magnetic tiles, whatever differs from normal ones", "the training data has no licence: research only"),
     "rendered": ("Rendered textures, whatever differs from normal ones: a demonstration", "as the project's"),
 }
+
+
+def read_weights(path: pathlib.Path) -> dict:
+    """The state of a network out of a run's weights.npz."""
+    return {k: torch.from_numpy(v) for k, v in np.load(path).items()}
 
 
 def batch(source, n: int, draw: Draw):
@@ -113,6 +118,8 @@ class Run:
         torch.manual_seed(args.seed)
         self.args, self.source, self.device = args, source, device
         self.net = Net(SIZES[args.data]).to(device).to(memory_format=torch.channels_last)
+        if args.start:
+            self.net.load_state_dict(read_weights(args.start))
         self.average = Net(SIZES[args.data]).to(device).to(memory_format=torch.channels_last).eval()
         self.average.load_state_dict(self.net.state_dict())
         decayed = [p for p in self.net.parameters() if p.dim() > 1]
@@ -146,6 +153,10 @@ class Run:
         before, saved, told = self.spent, time.time(), time.time()
         mixed = torch.autocast("cuda", dtype=torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
         self.net.train()
+        if self.args.start:  # statistics of small batches would shake what is already learnt
+            for part in self.net.modules():
+                if isinstance(part, torch.nn.BatchNorm2d):
+                    part.eval()
         total, steps = torch.zeros((), device=self.device), 0
         while self.progress() < 1:
             total, steps = total + self.advance(mixed), steps + 1
@@ -190,33 +201,57 @@ class Run:
 
 
 @torch.no_grad()
-def validate(net: Net, source, seed: int):
+def fit(net: Net, source, seed: int, with_density: bool) -> Both:
+    """Fit the density to training pictures without defects, and its and the network's levels to those held out."""
+    draw = Draw(torch.Generator(source.device).manual_seed(seed), source.device)
+    density = None
+    if with_density:
+        normal = source.normals(draw).split(32)
+        features = torch.cat([double(net.parts(x)[3]) for x in normal])
+        density = Density(features, torch.cat([framed(x) for x in normal]))
+    both = Both(net, density).eval()
+    both.settle(source.validation(draw)[0].split(32))
+    return both
+
+
+@torch.no_grad()
+def validate(both: Both, source, seed: int):
     """Figures on held-out normal pictures with each kind of defect put on them, and the calibration that follows.
 
     Returns both as dictionaries of plain numbers.
     """
     draw = Draw(torch.Generator(source.device).manual_seed(seed), source.device)
     x, rect = source.validation(draw)
-    normal, normal_pixels = answers(net, x)
-    figures, spoilt, hit, missed = {}, [], [], [normal_pixels.ravel()]
+    normal, normal_maps = answers(both, x)
+    figures, found, hit, missed = {}, [], [], [normal_maps]
     for kind in KINDS:
         changed, mask, seen = spoil(x, rect, kind, draw, source.textures)
         kept = seen > 0
-        scores, pixels = answers(net, changed[kept])
-        mask = F.avg_pool2d(mask[kept], 2).cpu().numpy() > 0.5
-        figures[kind] = {"pictures": len(scores["both"]), "image_auroc": auroc(normal["both"], scores["both"]),
-                         "image_auroc_features": auroc(normal["picture"], scores["picture"]),
-                         "image_auroc_map": auroc(normal["strongest"], scores["strongest"]),
-                         "pixel_auroc": auroc(np.concatenate([pixels[~mask], normal_pixels.ravel()]), pixels[mask])}
-        spoilt.append(scores["both"])
-        hit.append(pixels[mask])
-        missed.append(pixels[~mask])
-    spoilt, hit, missed = np.concatenate(spoilt), np.concatenate(hit), np.concatenate(missed)
-    figures["all"] = {"pictures": len(spoilt), "normal": len(normal["both"]), "image_auroc": auroc(normal["both"], spoilt), "pixel_auroc": auroc(missed, hit)}
-    calibration = {"image_threshold": best_boundary(normal["both"], spoilt), "pixel_threshold": best_f1(missed, hit)}
-    calibration["image_spread"] = spread(np.concatenate([normal["both"], spoilt]), calibration["image_threshold"])
+        scores, maps = answers(both, changed[kept])
+        mask = F.avg_pool2d(mask[kept], 2).cpu().numpy().ravel() > 0.5
+        found.append(scores)
+        hit.append({n: m[mask] for n, m in maps.items()})
+        missed.append({n: m[~mask] for n, m in maps.items()})
+        figures[kind] = compare(normal, scores, joined([normal_maps, missed[-1]]), hit[-1])
+    found, hit, missed = joined(found), joined(hit), joined(missed)
+    figures["all"] = {"normal": len(x), **compare(normal, found, missed, hit)}
+    normal, found, hit, missed = normal["both"], found["both"], hit["both"], missed["both"]
+    calibration = {"image_threshold": best_boundary(normal, found), "pixel_threshold": best_f1(missed, hit)}
+    calibration["image_spread"] = spread(np.concatenate([normal, found]), calibration["image_threshold"])
     calibration["pixel_spread"] = spread(np.concatenate([hit, missed[::20]]), calibration["pixel_threshold"])
     return figures, calibration
+
+
+def joined(parts: list) -> dict:
+    return {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+
+
+def compare(normal: dict, found: dict, missed: dict, hit: dict) -> dict:
+    """AUROC of pictures and of pixels, of both parts together and of each alone."""
+    row = {"pictures": len(found["both"])}
+    for name in normal:
+        row.update({f"image_auroc_{name}": auroc(normal[name], found[name]), f"pixel_auroc_{name}": auroc(missed[name], hit[name])})
+    return row
 
 
 def spread(values: np.ndarray, threshold: float) -> float:
@@ -225,26 +260,28 @@ def spread(values: np.ndarray, threshold: float) -> float:
     return float(max(high - threshold, threshold - low, 1e-3) / 4)
 
 
-def answers(net: Net, x: torch.Tensor):
-    """The picture logits [n] by name and the map logits [n,1,S/2,S/2], as arrays."""
-    names, found = ("picture", "strongest", "both"), []
+def answers(both: Both, x: torch.Tensor):
+    """The scores [n] and the flat maps by part, "both" for the sum, as arrays."""
+    scores, maps = [], []
     for part in x.split(32):
-        logits, picture, strongest = net(part)
-        found.append([v.float().cpu().numpy() for v in (picture, strongest, score(picture, strongest), logits)])
-    *scores, maps = (np.concatenate(v) for v in zip(*found))
-    return dict(zip(names, scores)), maps
+        p = {n: v.float().cpu().numpy() for n, v in both.parts(part).items()}
+        names = [n for n in both.PARTS if n in p]
+        scores.append({"both": sum(p[n] for n in names), **{n: p[n] for n in names}})
+        maps.append({"both": sum(p[n + "_map"] for n in names).ravel(), **{n: p[n + "_map"].ravel() for n in names}})
+    return joined(scores), joined(maps)
 
 
 def finish(args, net: Net, source) -> None:
-    """Validate, calibrate, and write all that --out holds but the checkpoint."""
-    figures, calibration = validate(net, source, args.seed + 1)
+    """Fit the density, validate, calibrate, and write all that --out holds but the checkpoint."""
+    both = fit(net, source, args.seed + 3, args.density == "on")
+    figures, calibration = validate(both, source, args.seed + 1)
     print(json.dumps(figures, indent=1), json.dumps(calibration), sep="\n", flush=True)
     weights = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
     np.savez(args.out / "weights.npz", **weights)
     (args.out / "validation.json").write_text(json.dumps({"figures": figures, "calibration": calibration}, indent=1) + "\n")
     description, rights = ABOUT[args.data]
     (args.out / "model.yaml").write_text(MANIFEST.format(description=description, license=rights, side=SIDES[args.data]))
-    export(net, calibration, SIDES[args.data], args.out / "model.onnx")
+    export(both, calibration, SIDES[args.data], args.out / "model.onnx")
     print(f"{args.out}: model.onnx, {sum(v.size for v in weights.values()) / 1e6:.2f} million parameters", flush=True)
 
 
@@ -324,7 +361,9 @@ def arguments():
     p.add_argument("--normal", default="MT_Free", help="with --evaluate: the kind that has no defects (default: MT_Free)")
     p.add_argument("--write-set", type=pathlib.Path, help="with --data rendered: write pictures and masks into this folder, and stop")
     p.add_argument("--per-kind", type=int, default=40, help="pictures of each kind that --write-set writes, three times as many good ones (default: 40)")
-    p.add_argument("--weights", type=pathlib.Path, help="do not train: take a run's weights.npz, validate, calibrate and export")
+    p.add_argument("--weights", type=pathlib.Path, help="do not train: take a run's weights.npz, fit the density, validate, calibrate and export")
+    p.add_argument("--density", choices=["on", "off"], default="on", help="whether the density of normal features counts beside the detector (default: on)")
+    p.add_argument("--start", type=pathlib.Path, help="train on from a run's weights.npz, its batch statistics kept")
     p.add_argument("--out", type=pathlib.Path, help="folder to write")
     p.add_argument("--checkpoint", type=pathlib.Path, help="the checkpoint's file (default: checkpoint.pt in --out)")
     p.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -359,7 +398,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     if args.weights:
         net = Net(SIZES[args.data]).to(device).eval()
-        net.load_state_dict({k: torch.from_numpy(v) for k, v in np.load(args.weights).items()})
+        net.load_state_dict(read_weights(args.weights))
     else:
         run = Run(args, source, device)
         run.train()
