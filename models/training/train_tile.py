@@ -5,8 +5,8 @@
     models/training/train_tile.py --data rendered --out build/texture
     models/training/train_tile.py --evaluate build/tile/model.onnx --tiles ../shared/data/magnetic_tile
 
-The network learns to find simulated defects on normal pictures (tile_defects.py), and a density is
-fitted to its features of normal ones. No picture with a real defect and no weights from elsewhere take part. It writes into --out:
+The network learns to find simulated defects on normal pictures (tile_defects.py), and a density is fitted to its features
+of normal ones. No picture with a real defect and no weights from elsewhere take part. It writes into --out:
     model.onnx, model.yaml   a model version, to be copied to a repository as NAME/1
     weights.npz              the network's weights, for --weights and --start
     validation.json          figures on normal pictures that were held out and defects simulated on them
