@@ -95,6 +95,19 @@ func unknownOperators(m *onnx.Model) error {
 	return fmt.Errorf("operators that ONNX Runtime does not have: %s: export with standard operators alone, without plug-ins of another runtime", shorten(names))
 }
 
+// CheckOneFile refuses a graph that keeps tensors in other files, whose paths the runtime would follow wherever they lead, and one
+// that is no graph. It is what of CheckGraph a node asks again before it loads. The error wraps inspection.ErrInvalid.
+func CheckOneFile(graph []byte) error {
+	m, err := onnx.Read(graph)
+	if err != nil {
+		return err
+	}
+	if err := dataElsewhere(m); err != nil {
+		return fmt.Errorf("%w: %w", inspection.ErrInvalid, err)
+	}
+	return nil
+}
+
 func dataElsewhere(m *onnx.Model) error {
 	if len(m.External) == 0 {
 		return nil

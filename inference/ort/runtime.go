@@ -118,7 +118,7 @@ func (r *Runtime) open(ctx context.Context, m *models.Model, o inference.Opening
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseExternalData(graph); err != nil {
+	if err := models.CheckOneFile(graph); err != nil {
 		return nil, err
 	}
 	info, err := inspect(graph)

@@ -1,13 +1,16 @@
-package ort
+package models
 
 import (
+	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/assay-vision/assay/inspection"
 )
 
-func TestRefuseExternalData(t *testing.T) {
+func TestCheckOneFile(t *testing.T) {
+	rest := append(field(8, []byte{2 << 3, 17}), field(7, nil)...) // what every file has: an opset and a graph
 	elsewhere := map[string][]byte{"data_location": {14 << 3, 1}, "external_data": field(13, []byte("x"))}
 	for what, tensor := range elsewhere {
 		for name, graph := range map[string][]byte{
@@ -22,36 +25,40 @@ func TestRefuseExternalData(t *testing.T) {
 			"training":              field(20, field(1, field(5, tensor))),
 			"second graph to merge": append(field(7, nil), field(7, field(5, tensor))...),
 		} {
-			if err := refuseExternalData(graph); !errors.Is(err, inspection.ErrInvalid) {
-				t.Errorf("%s in %s: got %v, want ErrInvalid", what, name, err)
+			if err := CheckOneFile(append(graph, rest...)); !errors.Is(err, inspection.ErrInvalid) || !strings.Contains(err.Error(), "lie in other files") {
+				t.Errorf("%s in %s: got %v, want ErrInvalid for tensors elsewhere", what, name, err)
 			}
 		}
 	}
-	m := shipped(t)
-	graph, err := m.Graph()
+	graph, err := shipped.ReadFile("pcb-pair/1/" + GraphFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := refuseExternalData(graph); err != nil {
+	if err := CheckOneFile(graph); err != nil {
 		t.Errorf("the shipped model: %v", err)
 	}
-	if err := refuseExternalData(field(7, field(5, []byte{14 << 3, 0}))); err != nil {
+	if err := CheckOneFile(append(field(7, field(5, []byte{14 << 3, 0})), rest...)); err != nil {
 		t.Errorf("a tensor that says it lies here: %v", err)
 	}
 	deep := []byte{}
 	for range 60 {
 		deep = field(1, field(5, field(6, deep)))
 	}
-	if err := refuseExternalData(field(7, deep)); !errors.Is(err, inspection.ErrInvalid) {
+	if err := CheckOneFile(field(7, deep)); !errors.Is(err, inspection.ErrInvalid) {
 		t.Errorf("graphs deep in each other: got %v, want ErrInvalid", err)
 	}
 }
 
-func FuzzRefuseExternalData(f *testing.F) {
+// field is a field of a protobuf message that holds bytes.
+func field(number uint64, body []byte) []byte {
+	return append(binary.AppendUvarint(binary.AppendUvarint(nil, number<<3|2), uint64(len(body))), body...)
+}
+
+func FuzzCheckOneFile(f *testing.F) {
 	f.Add(field(7, field(5, []byte{14 << 3, 1})))
 	f.Add([]byte{0xFF, 0xFF, 0xFF})
 	f.Fuzz(func(t *testing.T, graph []byte) {
-		if err := refuseExternalData(graph); err != nil && !errors.Is(err, inspection.ErrInvalid) {
+		if err := CheckOneFile(graph); err != nil && !errors.Is(err, inspection.ErrInvalid) {
 			t.Errorf("got %v, want ErrInvalid or nothing", err)
 		}
 	})
