@@ -152,7 +152,10 @@ func equal(a, b []bool) bool {
 
 func TestAnswersAreCompared(t *testing.T) {
 	box := inspection.Box{X1: 10, Y1: 10, X2: 40, Y2: 40}
-	c := checker{[][]inspection.Candidate{{{Class: "warm", Score: 0.9, Box: box}, {Class: "warm", Score: 0.051, Box: box}}}}
+	c := checker{
+		{{{Class: "warm", Score: 0.9, Box: box}, {Class: "warm", Score: 0.051, Box: box}}},
+		{{{Class: "cold", Score: 0.6, Box: box}}}, // what the other graph finds in the same picture
+	}
 	good := inspection.Defect{Class: "warm", Score: 0.905, Box: inspection.Box{X1: 10.4, Y1: 10, X2: 40, Y2: 39.5}}
 	with := func(change func(*inspection.Defect)) inspection.Defect {
 		d := good
@@ -171,6 +174,8 @@ func TestAnswersAreCompared(t *testing.T) {
 		{"one too many", inspection.Pass, []inspection.Defect{good, good}, false},
 		{"another class", inspection.Pass, []inspection.Defect{with(func(d *inspection.Defect) { d.Class = "hot" })}, false},
 		{"another place", inspection.Pass, []inspection.Defect{with(func(d *inspection.Defect) { d.Box.Y2 = 42 })}, false},
+		{"as the other graph", inspection.Pass, []inspection.Defect{{Class: "cold", Score: 0.6, Box: box}}, true},
+		{"half of each graph", inspection.Pass, []inspection.Defect{good, {Class: "cold", Score: 0.6, Box: box}}, false},
 		{"another score", inspection.Pass, []inspection.Defect{with(func(d *inspection.Defect) { d.Score = 0.88 })}, false},
 		{"another verdict", inspection.Review, []inspection.Defect{good}, false},
 		{"called and passed", inspection.Pass, []inspection.Defect{with(func(d *inspection.Defect) { d.Called = true })}, false},

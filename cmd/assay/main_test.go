@@ -352,6 +352,8 @@ func TestErrorsNameTheRemedyAndTheExitStatus(t *testing.T) {
 		{[]string{"eval", "-r", "x", t.TempDir()}, 1, []string{"no folder with pictures"}},
 		{[]string{"render", "x", "--boards", "0"}, 2, []string{"--boards"}},
 		{[]string{"render", "x", "--task", "segment"}, 2, []string{"--task"}},
+		{[]string{"render", "x", "--set", "spare"}, 2, []string{"--set", "demo, test or training"}},
+		{[]string{"render", t.TempDir(), "--products", "0"}, 2, []string{"Products is 0"}},
 		{[]string{"render", "testdata"}, 1, []string{"holds something already"}},
 		{[]string{"bench", "--boards", "2", "--seconds", "0"}, 2, []string{"--seconds"}},
 		{[]string{"bench", "--boards", "2", "--plot", "x.html"}, 2, []string{"--sweep"}},

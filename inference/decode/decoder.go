@@ -158,6 +158,17 @@ func alike(a, b tensor, rows string) error {
 	return nil
 }
 
+// rows finds a sample's scores and boxes, which speak of the same rows; what says of which.
+func (b *base) rows(outs []Output, sample int, what string) (scores, boxes tensor, err error) {
+	if scores, err = b.tensor(outs, models.RoleScores, sample); err != nil {
+		return tensor{}, tensor{}, err
+	}
+	if boxes, err = b.tensor(outs, models.RoleBoxes, sample); err != nil {
+		return tensor{}, tensor{}, err
+	}
+	return scores, boxes, alike(scores, boxes, what)
+}
+
 // label reads value i of an output as a class number. first is the number of the first label.
 func (b *base) label(t tensor, i, first int) (int, error) {
 	v := float64(t.data[i]) - float64(first)

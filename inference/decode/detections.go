@@ -28,19 +28,12 @@ func newDetections(b base, m models.Manifest) (*detections, error) {
 
 // Decode implements Decoder.
 func (d *detections) Decode(outs []Output, sample int, p inspection.Placement) (Answer, error) {
-	scores, err := d.tensor(outs, models.RoleScores, sample)
-	if err != nil {
-		return Answer{}, err
-	}
-	boxes, err := d.tensor(outs, models.RoleBoxes, sample)
+	scores, boxes, err := d.rows(outs, sample, "detections")
 	if err != nil {
 		return Answer{}, err
 	}
 	labels, err := d.tensor(outs, models.RoleLabels, sample)
 	if err != nil {
-		return Answer{}, err
-	}
-	if err := alike(scores, boxes, "detections"); err != nil {
 		return Answer{}, err
 	}
 	if err := alike(scores, labels, "detections"); err != nil {

@@ -18,15 +18,8 @@ func newRFDETR(b base, m models.Manifest) *rfdetr { return &rfdetr{base: b, back
 
 // Decode implements Decoder.
 func (d *rfdetr) Decode(outs []Output, sample int, p inspection.Placement) (Answer, error) {
-	scores, err := d.tensor(outs, models.RoleScores, sample)
+	scores, boxes, err := d.rows(outs, sample, "boxes")
 	if err != nil {
-		return Answer{}, err
-	}
-	boxes, err := d.tensor(outs, models.RoleBoxes, sample)
-	if err != nil {
-		return Answer{}, err
-	}
-	if err := alike(scores, boxes, "boxes"); err != nil {
 		return Answer{}, err
 	}
 	l, err := d.list(p)

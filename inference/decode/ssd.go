@@ -32,15 +32,8 @@ func background(m models.Manifest) int {
 
 // Decode implements Decoder.
 func (d *ssd) Decode(outs []Output, sample int, p inspection.Placement) (Answer, error) {
-	scores, err := d.tensor(outs, models.RoleScores, sample)
+	scores, boxes, err := d.rows(outs, sample, "anchors")
 	if err != nil {
-		return Answer{}, err
-	}
-	boxes, err := d.tensor(outs, models.RoleBoxes, sample)
-	if err != nil {
-		return Answer{}, err
-	}
-	if err := alike(scores, boxes, "anchors"); err != nil {
 		return Answer{}, err
 	}
 	l, err := d.list(p)

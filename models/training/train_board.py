@@ -537,7 +537,7 @@ def train(args):
         torch.save(state, args.out / "checkpoint.tmp")
         os.replace(args.out / "checkpoint.tmp", checkpoint)
 
-    sums, began = torch.zeros(3, device=device), time.time()
+    began = time.time()
     shadow, live = list(ema.parameters()), list(net.parameters())
     while True:
         done = (spent + time.time() - began + (began - started if not spent else 0)) / (60 * args.minutes) if args.minutes else step / steps
@@ -560,12 +560,10 @@ def train(args):
             keep = min(args.ema, (1 + step) / (10 + step))
             torch._foreach_mul_(shadow, keep)
             torch._foreach_add_(shadow, live, alpha=1 - keep)
-            sums += torch.stack([loss.detach(), heat, fit])
         if step % 200 == 0:
             for a, b in zip(ema.buffers(), net.buffers()):
                 a.copy_(b)
         if time.time() - shown > args.report:
-            mean = (sums / max(1, step)).tolist()
             print(f"step {step}, {done:.1%}, {step * args.batch / (spent + time.time() - began):.0f} pictures/s, rate {rate:.5f}, loss {loss.item():.3f} (heat {heat.item():.3f}, fit {fit.item():.3f})", flush=True)
             shown = time.time()
         if time.time() - saved > 600:
@@ -591,7 +589,7 @@ def settle(ema, data, args, generator):
         m.momentum = None
         m.train()
     with torch.no_grad():
-        for _ in range(max(8, 3000 // args.batch) if args.device != "cpu" else 20):
+        for _ in range(max(20, 3000 // args.batch)):
             x, _ = data.batch(args.batch, generator)
             ema(x.contiguous(memory_format=torch.channels_last))
     ema.eval()
