@@ -151,6 +151,14 @@ func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, 
 	if err != nil {
 		return err
 	}
+	rest, err := load.Poisson(rate, s.Unit, 199)
+	if err != nil {
+		return err
+	}
+	least, err := floorOf(ctx, s.Dir, len(w.samples[0]), rest)
+	if err != nil {
+		return err
+	}
 	before, err := s.alone(ctx, w, setting, rate, 200)
 	if err != nil {
 		return err
@@ -183,6 +191,7 @@ func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, 
 	row.Raw, row.Frames = fmt.Sprintf("raw p50 %.3f ms at %s, as often", j.raw.Median, setting), frames
 	busy := raw.Quickest(w.sweep)
 	row.note("p50 over %d frames; called without a pause raw has p50 %.3f ms at %s", frames, ms(w.figuresOf(busy).P50), busy)
+	row.note("without any server: %.3f ms to send as many bytes as often through a Unix socket and have 100 back, %.3f ms to write and sync 8 KiB", ms(least.exchange), ms(least.sync))
 	s.add(row)
 	return nil
 }
