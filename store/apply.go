@@ -29,10 +29,6 @@ func (t *tx) apply(it *item, now time.Time) error {
 
 // find reads a whole result for a change. ErrNotFound when there is none.
 func (t *tx) find(id inspection.ResultID) (*row, error) {
-	id, err := t.w.former.recorded(t.ctx, t, id)
-	if err != nil {
-		return nil, err
-	}
 	rs, err := readResults(t.ctx, t, "SELECT "+resultColumns+" FROM results r WHERE r.id = ?1", id)
 	if err != nil {
 		return nil, err
@@ -92,7 +88,7 @@ func receivedAt(received, now time.Time) int64 {
 
 // The statements that every frame takes.
 var (
-	insertResult = insertInto("results", "former, n, id, line, station, camera, session, seq, stub, attempt, view, reference, serial",
+	insertResult = insertInto("results", "n, id, line, station, camera, session, seq, stub, attempt, view, reference, serial",
 		"run_id, lot, work_order, product, recipe, captured_at, encoder, budget_ns, simulated, image_format, pixel_format",
 		"width, height, stride, image_size, image_sha256, image_state, effective_verdict, effective_source, effective_reason",
 		"received, recorded, revision, image_ref, image_xxh128") + " ON CONFLICT DO NOTHING"
@@ -109,9 +105,6 @@ func insertInto(table string, columns ...string) string {
 
 // insert makes a row of results and returns its n, which is its first revision, or 0 when the key has one.
 func (t *tx) insert(it *item, f *inspection.Frame, im inspection.ImageInfo, e inspection.Effect, stub bool, now time.Time) (int64, error) {
-	if id, err := t.w.former.recorded(t.ctx, t, it.id); err != nil || id != it.id {
-		return 0, err
-	}
 	revision, err := t.next()
 	if err != nil {
 		return 0, err
@@ -119,7 +112,7 @@ func (t *tx) insert(it *item, f *inspection.Frame, im inspection.ImageInfo, e in
 	k := it.Key
 	state := imageState(im)
 	changed, err := t.changed(insertResult,
-		false, int64(revision), it.id, k.Line, k.Station, k.Camera, k.Session, int64(k.Seq), stub, f.Attempt, f.View, f.Reference, f.Serial,
+		int64(revision), it.id, k.Line, k.Station, k.Camera, k.Session, int64(k.Seq), stub, f.Attempt, f.View, f.Reference, f.Serial,
 		f.RunID, f.Lot, f.WorkOrder, f.Product, f.Recipe, micros(f.CapturedAt), f.Encoder, int64(f.Budget), f.Simulated,
 		im.Format.String(), int64(im.PixelFormat), im.Width, im.Height, im.Stride, im.Size, im.SHA256, state,
 		e.Verdict.String(), e.Source.String(), e.Reason, receivedAt(it.Received, now), now.UnixMicro(), int64(revision), imageRef(it, now), im.XXH128)

@@ -36,10 +36,6 @@ func (s *Store) Lookup(ctx context.Context, key inspection.FrameKey) (inspection
 }
 
 func (s *Store) get(ctx context.Context, id inspection.ResultID) (*row, error) {
-	id, err := s.former.recorded(ctx, s.read, id)
-	if err != nil {
-		return nil, s.closed(err)
-	}
 	// Many a question is about something that is not there: it ends here, on one prepared look-up.
 	var there int
 	if err := s.exists.QueryRowContext(ctx, id).Scan(&there); err != nil {
@@ -49,7 +45,7 @@ func (s *Store) get(ctx context.Context, id inspection.ResultID) (*row, error) {
 		return nil, s.closed(err)
 	}
 	var found *row
-	err = s.snapshot(ctx, func(q querier) error {
+	err := s.snapshot(ctx, func(q querier) error {
 		rs, err := readResults(ctx, q, "SELECT "+resultColumns+" FROM results r WHERE r.id = ?1", id)
 		if err != nil {
 			return err

@@ -171,12 +171,9 @@ func (im *Images) removeOrphans(ctx context.Context, names []string) (removed in
 	if len(names) == 0 {
 		return 0, nil
 	}
-	ids := make([]inspection.ResultID, len(names))
+	ids := make([]string, len(names))
 	for i, name := range names {
-		id, _, _ := strings.Cut(path.Base(name), ".")
-		if ids[i], err = im.store.former.recorded(ctx, im.store.read, inspection.ResultID(id)); err != nil {
-			return 0, err
-		}
+		ids[i], _, _ = strings.Cut(path.Base(name), ".")
 	}
 	list, err := json.Marshal(ids)
 	if err != nil {

@@ -27,11 +27,7 @@ func (s *Store) mark(ctx context.Context, marks []mark) error {
 }
 
 func (t *tx) mark(m mark) error {
-	id, err := t.w.former.recorded(t.ctx, t, m.id)
-	if err != nil {
-		return err
-	}
-	rows, err := t.QueryContext(t.ctx, "SELECT n, simulated, effective_verdict, image_size FROM results WHERE id = ?1 AND image_state = ?2", id, m.from.String())
+	rows, err := t.QueryContext(t.ctx, "SELECT n, simulated, effective_verdict, image_size FROM results WHERE id = ?1 AND image_state = ?2", m.id, m.from.String())
 	if err != nil {
 		return err
 	}

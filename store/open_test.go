@@ -32,21 +32,19 @@ func tryOpen(t *testing.T, cfg store.Config) string {
 func TestOpenRefusesAndNamesTheRemedy(t *testing.T) {
 	busy := t.TempDir()
 	open(t, busy)
-	other, noFormat, newer := t.TempDir(), t.TempDir(), t.TempDir()
+	other, noFormat, damaged := t.TempDir(), t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "FORMAT"), []byte("assay-data 2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(noFormat, "assay.db"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, newer).Close(); err != nil {
+	if err := open(t, damaged).Close(); err != nil {
 		t.Fatal(err)
 	}
-	withDB(t, newer, func(db *sql.DB) {
-		if _, err := db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)"); err != nil {
-			t.Fatal(err)
-		}
-	})
+	if err := os.WriteFile(filepath.Join(damaged, "assay.db"), []byte(strings.Repeat("no database", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		cfg  store.Config
 		says []string
@@ -54,7 +52,7 @@ func TestOpenRefusesAndNamesTheRemedy(t *testing.T) {
 		"used by another node":       {store.Config{Dir: busy}, []string{"in use by another node", "stop that node", "node.data_dir"}},
 		"another version's layout":   {store.Config{Dir: other}, []string{`"assay-data 2"`, "start the version of assayd"}},
 		"a database without layout":  {store.Config{Dir: noFormat}, []string{"FORMAT", "backup"}},
-		"a newer schema":             {store.Config{Dir: newer}, []string{"version 999", "newer assayd", "backup"}},
+		"a damaged database":         {store.Config{Dir: damaged}, []string{"assay.db", "damaged", "last backup", "empty directory"}},
 		"no directory":               {store.Config{}, []string{"dir is empty"}},
 		"too many readers":           {store.Config{Dir: t.TempDir(), Readers: 1000}, []string{"readers is 1000", "1 to 64"}},
 		"a negative time to wait":    {store.Config{Dir: t.TempDir(), BusyTimeout: -time.Second}, []string{"busy timeout"}},

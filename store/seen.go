@@ -127,9 +127,6 @@ func (s *seen) learnt(key inspection.FrameKey, last uint64, state seenState) {
 
 // isNew reports that a frame has no row, as far as that is known without asking for it.
 func (s *Store) isNew(ctx context.Context, key inspection.FrameKey) bool {
-	if s.former.has(key) {
-		return false // its session's ids do not tell its last seq
-	}
 	above, learn := s.seen.above(key)
 	if !learn {
 		return above
@@ -143,6 +140,9 @@ func (s *Store) isNew(ctx context.Context, key inspection.FrameKey) bool {
 	above, _ = s.seen.above(key)
 	return above
 }
+
+// idPrefix is the length of what the ids of one session have in common; the rest is the seq.
+const idPrefix = 16
 
 // lastSeq reads the last seq of a key's session that has a row; 0 when none has.
 func (s *Store) lastSeq(ctx context.Context, key inspection.FrameKey) (last uint64, err error) {

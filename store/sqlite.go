@@ -21,7 +21,13 @@ import (
 )
 
 //go:embed migrations/sqlite/*.sql
-var migrations embed.FS
+var embedded embed.FS
+
+// migrations are this program's: one file for each version of the schema.
+func migrations() (fs.FS, error) { return fs.Sub(embedded, "migrations/sqlite") }
+
+// damagedRemedy ends the error of a database that cannot be read or written.
+const damagedRemedy = "where the file is damaged, put the last backup of node.data_dir in its place, or name an empty directory"
 
 // journalLimit is the size in bytes to which the write-ahead log shrinks after a checkpoint.
 const journalLimit = 64 << 20
@@ -59,12 +65,9 @@ func openPool(path string, cfg Config, conns int, readOnly bool) (*sql.DB, error
 	return db, nil
 }
 
-// migrate brings the schema to this program's version and refuses one that is newer.
-func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
-	dir, err := fs.Sub(migrations, "migrations/sqlite")
-	if err != nil {
-		return fmt.Errorf("read the embedded migrations: %w", err)
-	}
+// migrate brings the schema to the last version that dir has a file for. One that is beyond it is refused and stays as it
+// is.
+func migrate(ctx context.Context, db *sql.DB, dir fs.FS, log *slog.Logger) error {
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("prepare migrations: %w", err)
@@ -73,14 +76,14 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	newest := sources[len(sources)-1].Version
 	have, err := p.GetDBVersion(ctx)
 	if err != nil {
-		return fmt.Errorf("read the schema's version: %w", classify(err))
+		return fmt.Errorf("read the schema's version: %w: %s", classify(err), damagedRemedy)
 	}
 	if have > newest {
-		return fmt.Errorf("the database's schema has version %d and this program knows up to %d: start the newer assayd that wrote it, or restore the backup made before the upgrade", have, newest)
+		return fmt.Errorf("another version of assayd wrote the database: its schema has version %d and this program knows up to %d: start the assayd that wrote it, or restore the backup made before the upgrade, or move the data directory away and begin with an empty one", have, newest)
 	}
 	applied, err := p.Up(ctx)
 	if err != nil {
-		return fmt.Errorf("bring the schema from version %d to %d: %w", have, newest, classify(err))
+		return fmt.Errorf("bring the schema from version %d to %d: %w: %s", have, newest, classify(err), damagedRemedy)
 	}
 	if len(applied) > 0 {
 		log.Info("schema migrated", "from", have, "to", newest)
@@ -118,8 +121,6 @@ func classify(err error) error {
 type writer struct {
 	seat chan struct{} // one token: the right to write
 	db   *sql.DB
-
-	former former // set before the first transaction
 
 	// Guarded by the seat.
 	conn     *sql.Conn

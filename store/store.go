@@ -26,7 +26,6 @@ type Store struct {
 	read *sql.DB
 
 	exists *sql.Stmt // on the read pool: is there a result with this id
-	former former
 	seen   *seen
 
 	closing chan struct{}
@@ -66,8 +65,12 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 		return nil, err
 	}
 	s.w = newWriter(db)
-	if err := migrate(ctx, db, log); err != nil {
-		return nil, fmt.Errorf("store: open database %s: %w: where the file is damaged, put the last backup of node.data_dir in its place, or name an empty directory", path, err)
+	sources, err := migrations()
+	if err != nil {
+		return nil, fmt.Errorf("store: read the embedded migrations: %w", err)
+	}
+	if err := migrate(ctx, db, sources, log); err != nil {
+		return nil, fmt.Errorf("store: open database %s: %w", path, err)
 	}
 	// From here on the writer's own connection is given up whenever it is let go of, so that a fault cannot stick to it.
 	db.SetMaxIdleConns(-1)
@@ -77,10 +80,6 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	if s.exists, err = s.read.PrepareContext(ctx, "SELECT 1 FROM results WHERE id = ?1"); err != nil {
 		return nil, fmt.Errorf("store: database %s: %w", path, err)
 	}
-	if s.former, err = readFormer(ctx, s.read); err != nil {
-		return nil, fmt.Errorf("store: database %s: %w", path, err)
-	}
-	s.w.former = s.former
 	s.m = newMetrics(reg)
 	return s, nil
 }
