@@ -1,7 +1,6 @@
 package custody
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 
 	"github.com/zeebo/xxh3"
@@ -23,13 +22,4 @@ func xxh128Of(b *inspection.Buffer) string {
 	}
 	digits := sum.Bytes()
 	return hex.EncodeToString(digits[:])
-}
-
-// sha256Of returns the SHA-256 of an image's bytes in hexadecimal: to compare with a record that has no XXH128.
-func sha256Of(b *inspection.Buffer) string {
-	h := sha256.New()
-	for _, p := range b.Pieces() {
-		h.Write(p)
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

@@ -2,10 +2,7 @@ package custody
 
 import (
 	"fmt"
-	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/assay-vision/assay/inspection"
 )
@@ -85,43 +82,29 @@ func TestRepeatAndConflictByTheBytes(t *testing.T) {
 	})
 }
 
-// A record from before XXH128 has a SHA-256 alone, and a delivery is compared with it by that.
-func TestRecordThatHasOnlySHA256(t *testing.T) {
-	old := func(b *bench, seq uint64, data []byte) {
-		job := newJob(seq, "")
-		r := inspection.Result{ID: job.Frame.Key.ID(), Frame: job.Frame, Judgements: []inspection.Judgement{modelSays(job, inspection.Pass)}}
-		r.Frame.Image.Data = nil
-		r.Image = inspection.ImageInfo{Size: int64(len(data)), SHA256: sha256Of(inspection.NewBuffer(nil, data)), State: inspection.ImageShed}
-		b.store.results[job.Frame.Key] = &r
-	}
-	repeat := answer{inspection.Pass, inspection.SourceModel, "", true, true}
-	data, other := pattern(5000), pattern(5001)[1:]
+// A record that knows of no picture is answered from, whatever comes; that of an empty image knows its checksum.
+func TestRecordWithoutAChecksum(t *testing.T) {
 	onBench(t, after(0, inspection.Fail), nil, func(t *testing.T, b *bench) {
-		old(b, 1, data)
-		check(t, "the same image", b.inspect(t, withImage(1, data, 1000)), repeat)
-		for range 2 {
-			check(t, "another image", b.inspect(t, withImage(1, other, 1000)), conflicting)
+		for seq, c := range map[uint64]struct {
+			known string
+			came  []byte
+			want  answer
+		}{
+			1: {"", pattern(5000), answer{inspection.Pass, inspection.SourceModel, "", true, true}},
+			2: {"", nil, answer{inspection.Pass, inspection.SourceModel, "", true, true}},
+			3: {xxh128Of(nil), nil, answer{inspection.Pass, inspection.SourceModel, "", true, true}},
+			4: {xxh128Of(nil), pattern(1), conflicting},
+		} {
+			job := newJob(seq, "")
+			r := inspection.Result{ID: job.Frame.Key.ID(), Frame: job.Frame, Judgements: []inspection.Judgement{modelSays(job, inspection.Pass)}}
+			r.Frame.Image.Data = nil
+			r.Image = inspection.ImageInfo{XXH128: c.known, State: inspection.ImageShed}
+			b.store.results[job.Frame.Key] = &r
+			check(t, fmt.Sprintf("%d bytes on a record with checksum %q", len(c.came), c.known), b.inspect(t, withImage(seq, c.came, 1000)), c.want)
+			if n := b.engine.count(job.Frame.Key); n != 0 {
+				t.Errorf("frame %d was judged %d times, want the record's answer", seq, n)
+			}
 		}
-		r := b.store.result(t, newJob(1, "").Frame.Key)
-		if len(r.Judgements) != 2 || !strings.Contains(r.Judgements[1].Detail, "SHA-256 "+sha256Of(withImage(1, other, 1000).Frame.Image.Data)) {
-			t.Errorf("judgements %+v, want one conflict that names the other image's SHA-256", r.Judgements)
-		}
-		if n := b.engine.count(r.Frame.Key); n != 0 {
-			t.Errorf("judged %d times, want the record's answer", n)
-		}
-		old(b, 2, nil)
-		empty := newJob(2, "")
-		empty.Frame.Image.Data = nil
-		check(t, "an empty image again", b.inspect(t, empty), repeat)
-	})
-	// With all places taken the bytes are not there to be compared: the camera sends the frame again.
-	crowd := func(cfg *Config, _ *memStore) { cfg.InFlight = 1 }
-	onBench(t, after(20*time.Millisecond, inspection.Pass), crowd, func(t *testing.T, b *bench) {
-		old(b, 1, data)
-		go func() { _, _ = b.Inspect(t.Context(), newJob(2, "a")) }()
-		synctest.Wait()
-		a := b.inspect(t, withImage(1, data, 1000))
-		check(t, "no place", a, answer{inspection.Review, inspection.SourceFallback, inspection.ReasonNotRecorded, false, false})
 	})
 }
 

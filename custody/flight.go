@@ -163,20 +163,12 @@ func (d *Desk) judgeAndRecord(f *flight, rec inspection.Result) {
 // recorded is the way of a frame that is recorded already: the same picture is answered from the record, another one is a
 // conflict. A record that knows of no picture is answered from too.
 func (d *Desk) recorded(f *flight, rec inspection.Result) {
-	came := inspection.ImageInfo{XXH128: f.xxh128}
-	if rec.Image.XXH128 == "" && rec.Image.SHA256 != "" { // recorded before there was XXH128
-		if !f.placed && f.size > 0 {
-			d.giveUp(f, fmt.Errorf("%w: the image is to be compared with its record by SHA-256 when there is a place", inspection.ErrOverloaded))
-			return
-		}
-		came.SHA256 = sha256Of(f.job.Frame.Image.Data)
-	}
-	name, sum, known := came.Checksums(rec.Image)
-	if sum == known {
+	known := rec.Image.XXH128
+	if known == "" || known == f.xxh128 {
 		d.conclude(f, rec, true)
 		return
 	}
-	d.conflict(f, rec, fmt.Sprintf("delivered again with another image: %s %s, recorded is %s", name, sum, known))
+	d.conflict(f, rec, fmt.Sprintf("delivered again with another image: XXH128 %s, recorded is %s", f.xxh128, known))
 }
 
 // conflict records that the same key came with another picture, once for each other picture.

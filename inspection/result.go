@@ -52,18 +52,6 @@ type ImageInfo struct {
 	State       ImageState  `json:"state"`
 }
 
-// Checksums returns the checksum by which two images can be compared, with its name: XXH128 where both have one, else
-// SHA-256, which is all that older records have. All are empty where the two have none in common.
-func (i ImageInfo) Checksums(other ImageInfo) (name, of, ofOther string) {
-	switch {
-	case i.XXH128 != "" && other.XXH128 != "":
-		return "XXH128", i.XXH128, other.XXH128
-	case i.SHA256 != "" && other.SHA256 != "":
-		return "SHA-256", i.SHA256, other.SHA256
-	}
-	return "", "", ""
-}
-
 // Announcement is a verdict that left for the line: the desk's reply, or what the camera itself told the gate.
 type Announcement struct {
 	Verdict Verdict   `json:"verdict"`

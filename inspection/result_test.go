@@ -31,24 +31,3 @@ func TestDropValidate(t *testing.T) {
 		}
 	}
 }
-
-func TestChecksumsThatTwoImagesHaveInCommon(t *testing.T) {
-	both, xxh, sha := ImageInfo{XXH128: "x1", SHA256: "s1"}, ImageInfo{XXH128: "x2"}, ImageInfo{SHA256: "s2"}
-	for _, c := range []struct {
-		a, b ImageInfo
-		want [3]string
-	}{
-		{both, both, [3]string{"XXH128", "x1", "x1"}},
-		{both, xxh, [3]string{"XXH128", "x1", "x2"}},
-		{both, sha, [3]string{"SHA-256", "s1", "s2"}},
-		{sha, both, [3]string{"SHA-256", "s2", "s1"}},
-		{xxh, sha, [3]string{}},
-		{both, ImageInfo{}, [3]string{}},
-		{ImageInfo{}, ImageInfo{}, [3]string{}},
-	} {
-		var got [3]string
-		if got[0], got[1], got[2] = c.a.Checksums(c.b); got != c.want {
-			t.Errorf("%+v and %+v: got %q, want %q", c.a, c.b, got, c.want)
-		}
-	}
-}

@@ -63,13 +63,13 @@ func (t *tx) frame(it *item, now time.Time) error {
 	if err := t.appendJudgement(r, &dup); err != nil {
 		return err
 	}
-	name, came, known := it.Image.Checksums(r.Image)
-	if came == known {
+	came, known := it.Image.XXH128, r.Image.XXH128
+	if came == "" || known == "" || came == known {
 		return nil
 	}
 	conflict, err := encodeJudgement(inspection.Judgement{
 		Role: inspection.RoleDuplicate, Verdict: inspection.Undetermined, Source: inspection.SourceRule, Reason: inspection.ReasonConflict,
-		Detail: fmt.Sprintf("the same key came with another image: %s %s, recorded is %s", name, came, known),
+		Detail: fmt.Sprintf("the same key came with another image: XXH128 %s, recorded is %s", came, known),
 		Recipe: it.Judgement.Recipe, Node: it.Judgement.Node, At: it.Judgement.At,
 	})
 	if err != nil {

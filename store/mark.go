@@ -55,22 +55,21 @@ type imageRow struct {
 	id       inspection.ResultID
 	ref      string // where its file is, or will be while it is pending
 	size     int64
-	xxh128   string // empty in a row from before there was XXH128
-	sha256   string // empty in a row whose image was never kept
-	received int64  // microseconds
+	xxh128   string
+	received int64 // microseconds
 }
 
 // readImages runs a query for images; the terms follow WHERE.
 func (s *Store) readImages(ctx context.Context, terms string, args ...any) ([]imageRow, error) {
 	var out []imageRow
 	err := s.snapshot(ctx, func(q querier) error {
-		rows, err := q.QueryContext(ctx, "SELECT n, id, image_ref, image_size, image_xxh128, image_sha256, received FROM results WHERE "+terms, args...)
+		rows, err := q.QueryContext(ctx, "SELECT n, id, image_ref, image_size, image_xxh128, received FROM results WHERE "+terms, args...)
 		if err != nil {
 			return err
 		}
 		return each(rows, func() error {
 			var r imageRow
-			if err := rows.Scan(&r.n, &r.id, &r.ref, &r.size, &r.xxh128, &r.sha256, &r.received); err != nil {
+			if err := rows.Scan(&r.n, &r.id, &r.ref, &r.size, &r.xxh128, &r.received); err != nil {
 				return err
 			}
 			out = append(out, r)

@@ -362,11 +362,10 @@ type ImageInfo struct {
 	Stride      uint32                 `protobuf:"varint,5,opt,name=stride,proto3" json:"stride,omitempty"`
 	Size        int64                  `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`
 	// SHA-256 of the image's bytes, in hexadecimal: only of an image that is kept, or was until it was given up or lost.
-	// Results from before xxh128 have it of every image.
 	Sha256 string     `protobuf:"bytes,7,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	State  ImageState `protobuf:"varint,8,opt,name=state,proto3,enum=assay.v1.ImageState" json:"state,omitempty"`
 	// XXH128 (XXH3 with 128 bits) of the image's bytes, in hexadecimal, as xxhsum -H128 writes it. It tells whether the same
-	// key came with the same image and proves nothing against intent. Empty in results from before this field.
+	// key came with the same image and proves nothing against intent. Empty where no frame came.
 	Xxh128        string `protobuf:"bytes,9,opt,name=xxh128,proto3" json:"xxh128,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
