@@ -12,7 +12,7 @@ import (
 // inputs, which only name its initialisers; the runtime leaves them out.
 var graphs = map[string]GraphInfo{
 	"pcb-pair": {
-		Inputs:  []TensorInfo{{"images", "uint8", []int64{-1, 2, 320, 320}}},
+		Inputs:  []TensorInfo{{"images", "uint8", []int64{-1, 2, 640, 640}}},
 		Outputs: []TensorInfo{{"scores", "float32", []int64{-1, 6, 80, 80}}, {"boxes", "float32", []int64{-1, 4, 80, 80}}},
 	},
 	"yolox-nano": {

@@ -159,7 +159,7 @@ func TestABrokenModelIsNamedAndTheNodeStaysUp(t *testing.T) {
 		{"flipped bytes", flipped, manifest, []string{"model pcb-own@1"}},
 		{"half a file", graph[:len(graph)/2], manifest, []string{"model pcb-own@1"}},
 		{"an empty file", nil, manifest, []string{"pcb-own"}},
-		{"another width", graph, replaced("width: 320", "width: 640"), []string{"inputs[0].width", "640", "320"}},
+		{"another width", graph, replaced("width: 640", "width: 320"), []string{"inputs[0].width", "320", "640"}},
 		{"another input", graph, replaced("name: images", "name: pictures"), []string{"inputs[0].name", "pictures", "images"}},
 		{"a label too few", graph, replaced(", pin-hole]", "]"), []string{"labels", "5", "6"}},
 		{"an output that is not there", graph, replaced("boxes: boxes", "boxes: rectangles"), []string{"output.tensors", "rectangles", "boxes"}},

@@ -166,7 +166,7 @@ func TestAVersionThatFailsChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	narrow := shippedFiles(t, "narrow")
-	narrow["model.yaml"] = bytes.Replace(models.Without(narrow["model.yaml"], "golden"), []byte("height: 320"), []byte("height: 640"), 1)
+	narrow["model.yaml"] = bytes.Replace(models.Without(narrow["model.yaml"], "golden"), []byte("height: 640"), []byte("height: 320"), 1)
 	for name := range narrow {
 		if strings.HasPrefix(name, "golden/") {
 			delete(narrow, name)

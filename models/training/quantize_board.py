@@ -17,11 +17,11 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-SIDE, INPUT = 640, 320
+SIDE = 640
 
 
 class Pairs(CalibrationDataReader):
-    """Pairs of the pack as the node feeds them: grey bytes, shrunk by area averaging."""
+    """Pairs of the pack as the node feeds them: grey bytes."""
 
     def __init__(self, pack, count):
         z = np.load(pack)
@@ -32,11 +32,8 @@ class Pairs(CalibrationDataReader):
         i = next(self.of, None)
         if i is None:
             return None
-        planes = []
-        for bits in self.tests[i], self.templates[i]:
-            ground = 1 - np.unpackbits(bits).reshape(INPUT, 2, INPUT, 2).astype(np.float32)
-            planes.append(np.rint(ground.mean((1, 3)) * 255).astype(np.uint8))
-        return {"images": np.stack(planes)[None]}
+        ground = 1 - np.unpackbits(np.stack([self.tests[i], self.templates[i]])).reshape(1, 2, SIDE, SIDE)
+        return {"images": ground * np.uint8(255)}
 
 
 def after(graph, name):
@@ -57,6 +54,9 @@ def take_bytes(model):
         for i in node.input:
             by_input.setdefault(i, []).append(node)
     chain, at = [], graph.input[0].name
+    while by_input[at][0].op_type in ("Reshape", "Transpose"):
+        at = by_input[at][0].output[0]
+    bytes_at = at
     while len(chain) < 4:
         (node,) = by_input[at]
         chain.append(node)
@@ -68,7 +68,7 @@ def take_bytes(model):
     place = list(graph.node).index(chain[0])
     for node in chain:
         graph.node.remove(node)
-    graph.node.insert(place, helper.make_node("DequantizeLinear", [graph.input[0].name, "byte_scale", "byte_zero"], [at], name="bytes"))
+    graph.node.insert(place, helper.make_node("DequantizeLinear", [bytes_at, "byte_scale", "byte_zero"], [at], name="bytes"))
 
 
 def main():

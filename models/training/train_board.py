@@ -14,6 +14,7 @@ The set's licence restricts its use to research: do not commit the pack.
 """
 import argparse
 import copy
+import itertools
 import json
 import math
 import multiprocessing
@@ -29,8 +30,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 CLASSES = ["open", "short", "mousebite", "spur", "copper", "pin-hole"]
-SIDE, INPUT, STRIDE = 640, 320, 4  # px of a picture, px of the input, input px of a cell
-GRID = INPUT // STRIDE
+SIDE, STRIDE = 640, 8  # px of a picture and of the input, px of a cell
+GRID = SIDE // STRIDE
 MOST = 32  # boxes a picture
 MARGIN = 10  # px that annotators leave around a defect
 REAL, VAL, DRAWN, DRAWN_TEST = range(4)
@@ -83,7 +84,7 @@ def pack(args):
 
 
 def unpack(bits):
-    return np.unpackbits(bits, axis=1).reshape(-1, SIDE, SIDE)
+    return np.unpackbits(bits).reshape(SIDE, SIDE)
 
 
 # ---- planting: defects on templates of the training part, each of which does to the copper what its class says --------
@@ -211,100 +212,113 @@ def plant(job):
     return np.packbits(scan(rng, test)), boxes
 
 
-# ---- the data on the device, and what is made of it for a step --------------------------------------------------------
+# ---- the data, and what is made of it for a step -----------------------------------------------------------------------
 
-class Data:
-    """All pairs as bytes on the device, sampled by kind."""
+class Data(torch.utils.data.Dataset):
+    """Step k's batch: bytes [n,2,SIDE,SIDE], 0 copper and 255 ground, and boxes [n,MOST,5] in px; class -1 is none, -2 is not
+    asked for. The same seed and k give the same batch in any process."""
 
-    def __init__(self, args, device):
+    def __init__(self, args):
         z = np.load(args.pack)
         kinds, groups = z["kinds"], z["groups"]
         held = set(args.hold_out.split(",")) if args.hold_out else set()
-        real = np.nonzero((kinds == REAL) & ~np.isin(groups, list(held)))[0]
-        if args.all:
-            real = np.nonzero(((kinds == REAL) | (kinds == VAL)) & ~np.isin(groups, list(held)))[0]
-        drawn = np.nonzero(kinds == DRAWN)[0]
-        tests, templates = unpack(z["tests"]), unpack(z["templates"])
+        used = (kinds == REAL) | ((kinds == VAL) if args.all else False)
+        real, drawn = np.nonzero(used & ~np.isin(groups, list(held)))[0], np.nonzero(kinds == DRAWN)[0]
+        self.seed, self.size = args.seed, args.batch
+        self.tests, self.templates = z["tests"], z["templates"]
         boxes = [[] for _ in kinds]
         for i, *b in z["boxes"]:
             boxes[i].append(b)
         began = time.time()
-        jobs = [(templates[i], args.seed * 1_000_003 + 7 * int(i) + k) for i in real for k in range(args.planted)]
+        jobs = [(unpack(self.templates[i]), args.seed * 1_000_003 + 7 * int(i) + k) for i in real for k in range(args.planted)]
         with multiprocessing.Pool(min(args.workers, max(1, len(jobs)))) as pool:
             planted = pool.map(plant, jobs, chunksize=16)
         print(f"{len(real)} real pairs, {len(drawn)} drawn, {len(planted)} planted with {sum(len(b) for _, b in planted)} defects in {time.time() - began:.0f} s", flush=True)
-        self.template_of = torch.tensor([*range(len(kinds)), *(int(i) for i in real for _ in range(args.planted))], device=device)
+        self.template_of = [*range(len(kinds)), *(int(i) for i in real for _ in range(args.planted))]
         if planted:
-            tests = np.concatenate([tests, unpack(np.array([p for p, _ in planted]))])
+            self.tests = np.concatenate([self.tests, np.array([p for p, _ in planted])])
             boxes += [b for _, b in planted]
-        table = np.full((len(boxes), MOST, 5), -1, np.float32)
+        self.truth = boxes
+        self.boxes = np.full((len(boxes), MOST, 5), -1, np.float32)
         for i, b in enumerate(boxes):
-            table[i, :min(len(b), MOST)] = np.array(b[:MOST], np.float32).reshape(-1, 5)
-        self.boxes = torch.from_numpy(table).to(device)
-        self.tests, self.templates = torch.from_numpy(tests).to(device), torch.from_numpy(templates).to(device)
-        self.pools = [torch.from_numpy(real).to(device), torch.arange(len(kinds), len(boxes), device=device), torch.from_numpy(drawn).to(device)]
-        self.shares = [s if len(p) else 0 for s, p in zip((0.55, 0.25, 0.2), self.pools)]
+            self.boxes[i, :min(len(b), MOST)] = np.array(b[:MOST], np.float32).reshape(-1, 5)
+        self.pools = [real, np.arange(len(kinds), len(boxes)), drawn]
+        shares = np.array([s if len(p) else 0 for s, p in zip((0.55, 0.25, 0.2), self.pools)])
+        self.counts = [0, *np.rint(self.size * shares / shares.sum())[1:].astype(int)]
+        self.counts[0] = self.size - sum(self.counts)
         self.judged = {"val": np.nonzero(kinds == VAL)[0], "drawn": np.nonzero(kinds == DRAWN_TEST)[0]}
         if held:
             self.judged["held-out boards"] = np.nonzero(((kinds == REAL) | (kinds == VAL)) & np.isin(groups, list(held)))[0]
             self.judged["val"] = np.nonzero((kinds == VAL) & ~np.isin(groups, list(held)))[0]
-        self.real = len(real)
+        self.epoch = math.ceil(len(real) / self.counts[0])  # steps
+        self.grain = (128 + 32 * np.random.default_rng(args.seed).normal(size=(1024, 1024))).clip(0, 255).astype(np.uint8)
 
-    def indices(self, n, generator):
-        counts = [round(n * s / sum(self.shares)) for s in self.shares]
-        counts[0] += n - sum(counts)
-        return torch.cat([p[torch.randint(len(p), (c,), generator=generator, device=p.device)] for p, c in zip(self.pools, counts) if c])
+    def __getitem__(self, step):
+        cv2.setNumThreads(0)
+        rng = np.random.default_rng([self.seed, step])
+        chosen = [int(i) for pool, n in zip(self.pools, self.counts) for i in rng.choice(pool, n)]
+        pairs = [self.varied(i, rng) for i in chosen]
+        return torch.from_numpy(np.stack([x for x, _ in pairs])), torch.from_numpy(np.stack([b for _, b in pairs]))
 
-    def batch(self, n, generator):
-        """Augmented inputs [n,2,INPUT,INPUT] in 0..1, and boxes [n,MOST,5] in input px; class -1 is none, -2 is not asked for."""
-        i = self.indices(n, generator)
-        device = i.device
-        rand = lambda *s: torch.rand(*s, generator=generator, device=device)
-        normal = lambda *s: torch.randn(*s, generator=generator, device=device)
-        # A point q of the output, in -1..1 from its centre, shows the point m @ q + t of the picture.
-        zoom = torch.exp((rand(n, 1) * 2 - 1) * 0.26) * torch.exp((rand(n, 2) * 2 - 1) * 0.05)
-        zoom = torch.where(rand(n, 1) < 0.3, torch.ones_like(zoom), zoom)
-        angle = torch.where(rand(n) < 0.3, (rand(n) * 2 - 1) * 0.05, torch.zeros(n, device=device))
-        quarter = torch.randint(4, (n,), generator=generator, device=device).float() * (math.pi / 2) + angle
-        mirror = torch.where(rand(n) < 0.5, 1.0, -1.0)
-        cos, sin = torch.cos(quarter), torch.sin(quarter)
-        m = torch.stack([torch.stack([cos * mirror, -sin], 1), torch.stack([sin * mirror, cos], 1)], 1) * zoom[:, None, :]
-        t = (rand(n, 2) * 2 - 1) * torch.where(rand(n, 1) < 0.5, 0.25, 0.03)
-        jitter = torch.clamp(normal(n, 2) * 1.3, -4, 4) * (2 / SIDE)
-        turn = normal(n, 1, 1) * 0.0015
-        twist = torch.tensor([[0.0, -1.0], [1.0, 0.0]], device=device)
-        m2 = m + turn * (twist @ m)
-        view = lambda mm, tt: F.affine_grid(torch.cat([mm, tt[:, :, None]], 2), (n, 1, SIDE, SIDE), align_corners=False)
-        shown = []
-        for pictures, where, grid in (self.tests, i, view(m, t)), (self.templates, self.template_of[i], view(m2, t + jitter)):
-            x = F.grid_sample(pictures[where][:, None].float(), grid, align_corners=False)  # what is outside is ground
-            shown.append(F.avg_pool2d(x, SIDE // INPUT))
-        x = 1 - torch.cat(shown, 1)
-        soft = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        x = torch.lerp(x, soft, torch.clamp(rand(n, 2, 1, 1) * 2 - 1, 0, 1) * 0.7)
-        dark, light = rand(n, 2, 1, 1) * 0.1, 1 - rand(n, 2, 1, 1) * 0.1
-        dark, light = (torch.where(rand(n, 1, 1, 1) < 0.5, v, plain) for v, plain in ((dark, 0 * dark), (light, 1 + 0 * light)))
-        x = dark + x * (light - dark)
-        x = (x + normal(*x.shape) * (rand(n, 1, 1, 1) * 0.03)).clamp(0, 1)
-        return x, self.moved(self.boxes[i], m, t)
+    def varied(self, i, rng):
+        """A pair turned, mirrored, scaled and shifted, its template a little differently, with the edges and noise of a scan."""
+        # A point q of the input, in px from its centre, shows the point m @ q + t of the picture.
+        zoom = math.exp(rng.uniform(-0.26, 0.26)) * np.exp(rng.uniform(-0.05, 0.05, 2)) if rng.random() < 0.7 else np.ones(2)
+        angle = rng.integers(4) * (math.pi / 2) + (rng.uniform(-0.05, 0.05) if rng.random() < 0.3 else 0)
+        mirror = 1 if rng.random() < 0.5 else -1
+        m = np.array([[math.cos(angle) * mirror, -math.sin(angle)], [math.sin(angle) * mirror, math.cos(angle)]]) * zoom
+        t = rng.uniform(-1, 1, 2) * (SIDE / 2) * (0.25 if rng.random() < 0.5 else 0.03)
+        turn = np.array([[0, -1], [1, 0]]) * rng.normal() * 0.0015
+        jitter = np.clip(rng.normal(size=2) * 1.3, -4, 4)
+        test, template = self.tests[i], self.templates[self.template_of[i]]
+        return np.stack([self.scanned(test, m, t, rng, 0.3), self.scanned(template, m + turn @ m, t + jitter, rng, 0)]), moved(self.boxes[i], m, t)
 
-    def moved(self, boxes, m, t):
-        """Boxes of the picture as boxes of the input. What is cut to less than 0.6 of its area is not asked for."""
-        b = boxes[..., :4] * (2 / SIDE) - 1
-        corners = torch.stack([b[..., [0, 1]], b[..., [2, 1]], b[..., [2, 3]], b[..., [0, 3]]], 2)
-        q = torch.einsum("nij,nkcj->nkci", torch.linalg.inv(m), corners - t[:, None, None, :])
-        q = (q + 1) * (INPUT / 2)
-        low, high = q.amin(2), q.amax(2)
-        area = (high - low).prod(-1).clamp(min=1e-6)
-        low, high = low.clamp(0, INPUT), high.clamp(0, INPUT)
-        share = (high - low).prod(-1) / area
-        kind = torch.where(share < 0.6, torch.where(share > 0.02, -2.0, -1.0), boxes[..., 4])
-        kind = torch.where(boxes[..., 4] < 0, -1.0, kind)
-        return torch.cat([low, high, kind[..., None]], 2)
+    def scanned(self, bits, m, t, rng, jpeg):
+        centre = np.full(2, (SIDE - 1) / 2)
+        move = np.column_stack([m, centre + t - m @ centre])
+        x = cv2.warpAffine(picture(bits), move, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=255)  # what is outside is ground
+        if rng.random() < 0.5:
+            x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.5))
+        dark, light = rng.uniform(0, 0.1, 2) * (rng.random(2) < 0.5)
+        top, left = rng.integers(0, len(self.grain) - SIDE, 2)
+        grain = rng.uniform(0, 0.03) * 255 / 32
+        x = cv2.addWeighted(x, 1 - light - dark, self.grain[top:top + SIDE, left:left + SIDE], grain, dark * 255 - 128 * grain)
+        if rng.random() < jpeg:
+            x = cv2.imdecode(cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])[1], cv2.IMREAD_GRAYSCALE)
+        return x
 
     def plain(self, indices):
-        x = [F.avg_pool2d(p[w][:, None].float(), SIDE // INPUT) for p, w in ((self.tests, indices), (self.templates, self.template_of[indices]))]
-        return 1 - torch.cat(x, 1)
+        return torch.from_numpy(np.stack([np.stack([picture(self.tests[i]), picture(self.templates[self.template_of[i]])]) for i in indices]))
+
+
+def picture(bits):
+    return (1 - unpack(bits)) * np.uint8(255)
+
+
+def moved(boxes, m, t):
+    """Boxes of the picture as boxes of the input. What is cut to less than 0.6 of its area is not asked for."""
+    b = boxes[:, :4] - SIDE / 2
+    corners = np.stack([b[:, [0, 1]], b[:, [2, 1]], b[:, [2, 3]], b[:, [0, 3]]], 1)
+    q = (corners - t) @ np.linalg.inv(m).T + SIDE / 2
+    low, high = q.min(1), q.max(1)
+    area = (high - low).prod(-1).clip(1e-6)
+    low, high = low.clip(0, SIDE), high.clip(0, SIDE)
+    share = (high - low).prod(-1) / area
+    kind = np.where(boxes[:, 4] < 0, -1, np.where(share >= 0.6, boxes[:, 4], np.where(share > 0.02, -2, -1)))
+    return np.column_stack([low, high, kind]).astype(np.float32)
+
+
+def batches(data, args, first):
+    """The batches of all steps from the first on, made by other processes in time."""
+    return iter(torch.utils.data.DataLoader(data, batch_size=None, sampler=Steps(first), num_workers=args.workers, prefetch_factor=4))
+
+
+class Steps(torch.utils.data.Sampler):
+    def __init__(self, first):
+        self.first = first
+
+    def __iter__(self):
+        return itertools.count(self.first)
 
 
 # ---- the network -------------------------------------------------------------------------------------------------------
@@ -326,13 +340,14 @@ class Residual(nn.Module):
 class Net(nn.Module):
     """Scores as logits [N,C,GRID,GRID] and distances to a box's sides [N,4,GRID,GRID], as logarithms of cells."""
 
-    def __init__(self, widths=(32, 64, 128), depths=(1, 3, 2), head=64, stem=8):
+    def __init__(self, fine=32, widths=(32, 64, 128), depths=(1, 3, 2), head=64):
         super().__init__()
         a, b, c = widths
-        self.s4 = nn.Sequential(conv(2, a, stem, 4, (stem - 4) // 2), *[Residual(a) for _ in range(depths[0])])
-        self.s8 = nn.Sequential(conv(a, b, 3, 2), *[Residual(b) for _ in range(depths[1])])
-        self.s16 = nn.Sequential(conv(b, c, 3, 2), *[Residual(c) for _ in range(depths[2])])
-        self.from8, self.from16 = conv(b, head, 1, relu=False), conv(c, head, 1, relu=False)
+        self.s4 = nn.Sequential(nn.Conv2d(2, fine, 4, 4), nn.ReLU(inplace=True))
+        self.s8 = nn.Sequential(conv(fine, a, 4, 2, 1), *[Residual(a) for _ in range(depths[0])])
+        self.s16 = nn.Sequential(conv(a, b, 3, 2), *[Residual(b) for _ in range(depths[1])])
+        self.s32 = nn.Sequential(conv(b, c, 3, 2), *[Residual(c) for _ in range(depths[2])])
+        self.from16, self.from32 = conv(b, head, 1, relu=False), conv(c, head, 1, relu=False)
         self.head = conv(head, head)
         self.out = nn.Conv2d(head, 4 * (len(CLASSES) + 4), 1)
         nn.init.zeros_(self.out.bias)
@@ -340,11 +355,29 @@ class Net(nn.Module):
             self.out.bias[:4 * len(CLASSES)] = -4.6  # a score of 0.01
 
     def forward(self, x):
-        y8 = self.s8(self.s4(x))
-        y16 = self.s16(y8)
-        y = F.relu(self.from8(y8) + F.interpolate(self.from16(y16), scale_factor=2.0, mode="nearest"))
+        y16 = self.s16(self.s8(self.s4(x)))
+        y32 = self.s32(y16)
+        y = F.relu(self.from16(y16) + F.interpolate(self.from32(y32), scale_factor=2.0, mode="nearest"))
         y = F.pixel_shuffle(self.out(self.head(y)), 2)
         return y[:, :len(CLASSES)], y[:, len(CLASSES):]
+
+
+def whole(state, net):
+    """Weights to start net from. Those of this program when it halved the pictures (up to commit 30af679) are carried over: eight
+    channels of the first layer take the means of 2x2 px that the 8x8 convolution saw, the others start unheard."""
+    if "s32.0.0.weight" in state:
+        return state
+    stages = {"s4": "s8", "s8": "s16", "s16": "s32", "from8": "from16", "from16": "from32"}
+    named = [(name.split(".", 1), value) for name, value in state.items()]
+    out = {f"{stages.get(stage, stage)}.{rest}": value for (stage, rest), value in named}
+    first, bias = net.s4[0].weight.detach().clone(), net.s4[0].bias.detach().clone()
+    second = torch.zeros_like(net.s8[0][0].weight)
+    first[:8], bias[:] = 0, 0
+    for plane, y, x in itertools.product(range(2), repeat=3):
+        k = 4 * plane + 2 * y + x
+        first[k, plane, 2 * y:2 * y + 2, 2 * x:2 * x + 2] = 0.25
+        second[:, k] = state["s4.0.0.weight"][:, plane, y::2, x::2]
+    return {**out, "s4.0.weight": first, "s4.0.bias": bias, "s8.0.0.weight": second}
 
 
 def boxes_of(distances):
@@ -356,14 +389,21 @@ def boxes_of(distances):
 
 
 class Served(nn.Module):
-    """What is exported: bytes in, peaks and boxes out."""
+    """What is exported: bytes in, peaks and boxes out. The first layer takes four px in a row as channels, which int8 kernels
+    read in fewer pieces; it is the same sum."""
 
     def __init__(self, net):
         super().__init__()
-        self.net = net
+        self.net = copy.deepcopy(net)
+        first = self.net.s4[0]
+        rows = nn.Conv2d(8, first.out_channels, (4, 1), (4, 1)).to(first.weight.device)
+        rows.weight.data = first.weight.data.permute(0, 1, 3, 2).reshape(-1, 8, 4, 1).contiguous()
+        rows.bias = first.bias
+        self.net.s4[0] = rows
 
     def forward(self, images):
-        logits, distances = self.net(images.float() * (1 / 255))
+        x = images.reshape(-1, 2, SIDE, SIDE // 4, 4).permute(0, 2, 3, 1, 4).reshape(-1, SIDE, SIDE // 4, 8).permute(0, 3, 1, 2)
+        logits, distances = self.net(x.float() * (1 / 255))
         top = F.max_pool2d(logits, 3, 1, 1)
         return torch.sigmoid(logits) * (logits == top).float(), boxes_of(distances)
 
@@ -419,9 +459,8 @@ def detections(net, data, indices, floor=0.01, batch=50):
     served, out = Served(net), []
     for k in range(0, len(indices), batch):
         part = indices[k:k + batch]
-        x = (data.plain(torch.as_tensor(part, device=data.tests.device)) * 255).round()
-        scores, boxes = served(x.contiguous(memory_format=torch.channels_last))
-        scores, boxes = scores.float().cpu().numpy(), boxes.float().cpu().numpy() * (SIDE / INPUT)
+        x = data.plain(part).to(next(net.parameters()).device)
+        scores, boxes = (v.float().cpu().numpy() for v in served(x))
         for j, picture in enumerate(part):
             found = []
             for c, y, x_ in zip(*np.nonzero(scores[j] >= floor)):
@@ -478,15 +517,14 @@ def f_at(ranked, total, threshold):
 
 def judge(net, data, report=print):
     net.eval()
-    truth = [[list(b) for b in t if b[4] >= 0] for t in data.boxes.cpu().numpy()]
     threshold, figures = None, {}
     with torch.no_grad():
         for name, indices in data.judged.items():
             if not len(indices):
                 continue
             found = detections(net, data, indices)
-            aps, (f, at), ranked, total = measure(found, truth, indices)
-            strict = np.nanmean(measure(found, truth, indices, 0.5)[0])
+            aps, (f, at), ranked, total = measure(found, data.truth, indices)
+            strict = np.nanmean(measure(found, data.truth, indices, 0.5)[0])
             threshold = at if threshold is None else threshold
             figures[name] = dict(map=float(np.nanmean(aps)), aps=aps, map50=float(strict), f=f_at(ranked, total, threshold), best_f=f, at=at)
             report(f"  {name}: {len(indices)} pictures, mAP {np.nanmean(aps):.2f} ({' '.join(f'{a:.1f}' for a in aps)}), @0.5 {strict:.2f}, F {f_at(ranked, total, threshold):.2f} at {threshold:.3f} (best {f:.2f} at {at:.3f})")
@@ -503,23 +541,22 @@ def train(args):
     if device.type == "cpu":
         torch.set_num_threads(args.threads)
         torch.set_flush_denormal(True)
+        short = "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else False
     else:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.benchmark = short = True
     started = time.time()
-    data = Data(args, device)
+    data = Data(args)
     widths = tuple(int(v) for v in args.widths.split(","))
     depths = tuple(int(v) for v in args.depths.split(","))
-    net = Net(widths, depths, args.head, args.stem).to(device, memory_format=torch.channels_last)
+    net = Net(args.fine, widths, depths, args.head).to(device, memory_format=torch.channels_last)
     if args.start:
-        net.load_state_dict(torch.load(args.start, map_location=device))
+        net.load_state_dict(whole(torch.load(args.start, map_location=device), net))
     ema = copy.deepcopy(net).eval()
     plain = [p for p in net.parameters() if p.ndim < 2]
     heavy = [p for p in net.parameters() if p.ndim >= 2]
     opt = torch.optim.AdamW([{"params": heavy, "weight_decay": args.decay}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
-    generator = torch.Generator(device=device)
-    generator.manual_seed(args.seed)
-    steps = math.ceil(data.real / data.shares[0] / args.batch) * args.epochs
+    steps = data.epoch * args.epochs
     step, spent, saved, shown = 0, 0.0, time.time(), time.time()
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
@@ -528,15 +565,15 @@ def train(args):
         net.load_state_dict(c["net"])
         ema.load_state_dict(c["ema"])
         opt.load_state_dict(c["opt"])
-        generator.set_state(c["generator"].cpu())
         step, spent = c["step"], c["spent"]
         print(f"goes on at step {step}, after {spent:.0f} s", flush=True)
 
     def save():
-        state = {"net": net.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "generator": generator.get_state(), "step": step, "spent": spent}
+        state = {"net": net.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "step": step, "spent": spent}
         torch.save(state, args.out / "checkpoint.tmp")
         os.replace(args.out / "checkpoint.tmp", checkpoint)
 
+    made = batches(data, args, step)
     began = time.time()
     shadow, live = list(ema.parameters()), list(net.parameters())
     while True:
@@ -546,11 +583,10 @@ def train(args):
         rate = args.rate * min(1, done / 0.03 + 0.01) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         for g in opt.param_groups:
             g["lr"] = rate
-        with torch.no_grad():
-            x, boxes = data.batch(args.batch, generator)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            logits, distances = net(x.contiguous(memory_format=torch.channels_last))
-        loss, heat, fit = loss_of(logits, distances, boxes)
+        x, boxes = next(made)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=short):
+            logits, distances = net(floats(x, device))
+        loss, heat, fit = loss_of(logits, distances, boxes.to(device))
         opt.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(live, 5.0)
@@ -571,7 +607,7 @@ def train(args):
             save()
             saved = time.time()
     spent += time.time() - began
-    settle(ema, data, args, generator)
+    settle(ema, made, args.batch, device)
     save()
     print(f"{step} steps of {args.batch} in {spent:.0f} s", flush=True)
     figures = judge(ema, data, lambda line: print(line, flush=True))
@@ -581,7 +617,11 @@ def train(args):
         export(ema, args.out / "1" / "model.onnx")
 
 
-def settle(ema, data, args, generator):
+def floats(x, device):
+    return (x.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def settle(ema, made, size, device):
     """Batch normalisation's means for the averaged weights, from pictures as they are trained on."""
     norms = [m for m in ema.modules() if isinstance(m, nn.BatchNorm2d)]
     for m in norms:
@@ -589,16 +629,15 @@ def settle(ema, data, args, generator):
         m.momentum = None
         m.train()
     with torch.no_grad():
-        for _ in range(max(20, 3000 // args.batch)):
-            x, _ = data.batch(args.batch, generator)
-            ema(x.contiguous(memory_format=torch.channels_last))
+        for _ in range(max(20, 3000 // size)):
+            ema(floats(next(made)[0], device))
     ema.eval()
 
 
 def export(net, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    served = Served(copy.deepcopy(net).cpu().float().eval()).eval()
-    images = torch.randint(0, 256, (1, 2, INPUT, INPUT), dtype=torch.uint8)
+    served = Served(net).cpu().float().eval()
+    images = torch.randint(0, 256, (1, 2, SIDE, SIDE), dtype=torch.uint8)
     axes = {name: {0: "batch"} for name in ("images", "scores", "boxes")}
     extra = {"dynamo": False} if int(torch.__version__.split(".")[0]) >= 2 else {}
     torch.onnx.export(served, images, str(path), opset_version=17, input_names=["images"], output_names=["scores", "boxes"], dynamic_axes=axes, **extra)
@@ -613,7 +652,7 @@ def main():
     p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/pcb-pair"), help="folder for checkpoint, figures and model")
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--threads", type=int, default=2, help="threads on a CPU")
-    p.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that plant defects")
+    p.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that plant defects and make batches")
     p.add_argument("--epochs", type=int, default=120, help="passes over the real pairs")
     p.add_argument("--minutes", type=float, default=0, help="bound the run by time instead of epochs")
     p.add_argument("--batch", type=int, default=32)
@@ -624,7 +663,7 @@ def main():
     p.add_argument("--widths", default="32,64,128")
     p.add_argument("--depths", default="1,3,2")
     p.add_argument("--head", type=int, default=64)
-    p.add_argument("--stem", type=int, default=8, help="side of the first layer's kernel, 4 or 8 px")
+    p.add_argument("--fine", type=int, default=32, help="channels of the first layer")
     p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run to go on from (with a lower --rate)")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--hold-out", default="", help="groups of boards to leave out and measure on, such as group92000,group44000")

@@ -21,8 +21,6 @@ How pictures are brought to an input, because that is where two programs differ 
   * decoding: Pillow, which is libjpeg-turbo with its defaults (accurate integer DCT, fancy upsampling);
   * linear: pixel centres are aligned, an output pixel x looks at (x + 0.5) * w / w' - 0.5 in the picture, edges repeat,
     no smoothing when shrinking (OpenCV's INTER_LINEAR, PyTorch's align_corners=False; NOT Pillow's BILINEAR); rounded to 8 bit;
-  * decode: scaled (pcb-pair): libjpeg-turbo at half the size, by Pillow's draft;
-  * area: the mean over whole blocks (640 -> 320), rounded to 8 bit, halves up;
   * letterbox: one ratio min(W/w, H/h); the picture's sides are the ratio times w and h, rounded to whole pixels; boxes go
     back by the ratio that each side really got.
 """
@@ -62,13 +60,6 @@ def linear(img, width, height):
     rows = img[y0].astype(np.float64) * (1 - fy)[:, None, None] + img[y1] * fy[:, None, None]
     out = rows[:, x0] * (1 - fx)[None, :, None] + rows[:, x1] * fx[None, :, None]
     return np.floor(out + 0.5).clip(0, 255).astype(np.uint8)
-
-
-def area(img, factor):
-    """img [h,w] uint8, shrunk by a whole factor, to uint8."""
-    h, w = img.shape
-    mean = img.reshape(h // factor, factor, w // factor, factor).astype(np.float64).mean(axis=(1, 3))
-    return np.floor(mean + 0.5).astype(np.uint8)
 
 
 # Boxes are float64 arrays of x1, y1, x2, y2.
@@ -232,14 +223,10 @@ def masks(coefficients, prototypes, place, W, H):
 # The models.
 
 def run_pcb_pair(session, frame, template, floor):
-    from PIL import Image
-
-    half = Image.open(frame)
-    half.draft("L", (320, 320))  # libjpeg-turbo's own decoding at half the size
-    x = np.stack([np.asarray(half), area(load(template, "L"), 2)])[None]
+    x = np.stack([load(frame, "L"), load(template, "L")])[None]
     scores, boxes = session.run(["scores", "boxes"], {"images": x})
     labels = ["open", "short", "mousebite", "spur", "copper", "pin-hole"]
-    return finish(*peaks(scores[0], boxes[0], floor), labels, 0.45, affine(0.5, 0.5), 640, 640), (640, 640)
+    return finish(*peaks(scores[0], boxes[0], floor), labels, 0.45, affine(1, 1), 640, 640), (640, 640)
 
 
 def run_yolox_nano(session, frame, _, floor):
