@@ -265,7 +265,7 @@ func TestOpenRefuses(t *testing.T) {
 		"external data": withGraph(t, good, append(append([]byte(nil), graph...), field(7, field(5, []byte{14 << 3, 1}))...)),
 		"another input": altered(good, func(m *models.Manifest) {
 			m.Inputs = append([]models.Input(nil), m.Inputs...)
-			m.Inputs[0].Width = 640
+			m.Inputs[0].Width = 320
 		}),
 	} {
 		if s, err := r.Open(context.Background(), m, inference.Opening{Leases: 1}); !errors.Is(err, inspection.ErrInvalid) {

@@ -224,34 +224,3 @@ func TestWhoHasAChanceGoesFirstWhereNobodyIsSafe(t *testing.T) {
 		}
 	}
 }
-
-// A sample that may end late is run while the others can bear that, not passed over until it is hopeless; and never at the
-// cost of one that would be in time.
-func TestWhoMayBeLateIsTriedAtNobodysCost(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		left    []time.Duration // a run takes 10 ms, most likely at most 12.5
-		started int
-	}{
-		{"the other can wait", []time.Duration{11 * ms, 23 * ms}, 0},
-		{"the other would be late", []time.Duration{11 * ms, 22 * ms}, 1},
-		{"one of those behind would be late", []time.Duration{11 * ms, 60 * ms, 61 * ms, 62 * ms, 62 * ms, 62 * ms}, 1},
-		{"the first is safe", []time.Duration{13 * ms, 15 * ms}, 0},
-	} {
-		q := open(t, 1)
-		if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 15 * ms}}, epoch); err != nil {
-			t.Fatal(err)
-		}
-		var waiting []*sample
-		for _, left := range c.left {
-			s, err := offer(q, 0, left)
-			if err != nil {
-				t.Fatalf("%s: %v left: %v", c.name, left, err)
-			}
-			waiting = append(waiting, s)
-		}
-		if d := q.Next(0, epoch); len(d.Batch) != 1 || d.Batch[0] != waiting[c.started] {
-			t.Errorf("%s: got %d samples, want the one with %v left", c.name, len(d.Batch), c.left[c.started])
-		}
-	}
-}

@@ -30,9 +30,6 @@ func (q *Queue[K, V]) choose(l *lane[K, V], t time.Duration) window {
 		return w
 	}
 	if w, ok := fastest(l, t); ok {
-		if chance := l.window(0, 1, 0); w.from > 0 && !l.safe(chance, 0, t, t, 1) && q.spare(l, chance, w.from, t) {
-			return chance
-		}
 		return w
 	}
 	// Run times vary so much that nobody is even likely to be in time. Who has most time left has the best chance. The
@@ -79,43 +76,40 @@ func fastest[K comparable, V any](l *lane[K, V], t time.Duration) (best window, 
 	return best, ok
 }
 
-// spare reports whether a batch whose first is not safe in any size can go first at nobody's cost: all from a place on stay
-// safe. It may well be late, but as long as there is time for all that beats passing it over until it is hopeless.
-func (q *Queue[K, V]) spare(l *lane[K, V], chance window, from int, t time.Duration) bool {
-	return q.fits(l, false, from, q.begins(t, chance.takes), t)
-}
-
 // plan tries whether all that wait can be in time when they run in order on all executors, the fastest batches first that
 // are safe (gently: see step), none passed over; it returns the first batch of that. first bounds its samples.
 func (q *Queue[K, V]) plan(l *lane[K, V], gently bool, first int, t time.Duration) (start window, ok bool) {
-	n := min(len(l.samples), horizon)
-	start, ok = l.step(gently, (n+len(q.ends)-1)/len(q.ends), 0, min(first, n), t, t)
-	return start, ok && q.fits(l, gently, start.count, q.begins(t, start.takes), t)
-}
-
-// begins returns when each executor can begin with something else, if the one that asks now is given what takes so long.
-func (q *Queue[K, V]) begins(t, takes time.Duration) []time.Duration {
 	ends := make([]time.Duration, len(q.ends))
 	for i, end := range q.ends {
 		ends[i] = max(end, t)
 	}
-	ends[slices.Index(q.ends, idle)] += takes
-	return ends
-}
-
-// fits reports whether all from a place on can be in time, in order, on executors that can begin at the given times.
-func (q *Queue[K, V]) fits(l *lane[K, V], gently bool, from int, begins []time.Duration, t time.Duration) bool {
 	n := min(len(l.samples), horizon)
-	for from < n && (from == 0 || l.samples[from].due != never) {
-		at := slices.Index(begins, slices.Min(begins))
-		w, ok := l.step(gently, (n-from+len(begins)-1)/len(begins), from, n-from, t, begins[at])
-		if !ok {
-			return false
+	for from := 0; from < n; {
+		if from > 0 && l.samples[from].due == never {
+			return start, true
 		}
-		begins[at] += w.takes
+		at := 0
+		for i, end := range ends {
+			if end < ends[at] {
+				at = i
+			}
+		}
+		begin, limit := ends[at], n-from
+		if from == 0 {
+			begin, limit = t, min(first, n)
+		}
+		w, ok := l.step(gently, (n-from+len(ends)-1)/len(ends), from, limit, t, begin)
+		if !ok {
+			return start, false
+		}
+		if from == 0 {
+			start = w
+			at = slices.IndexFunc(q.ends, func(end time.Duration) bool { return end == idle })
+		}
+		ends[at] = begin + w.takes
 		from += w.count
 	}
-	return true
+	return start, true
 }
 
 // step returns the fastest batch of at most limit samples from a place on that is safe when it begins at a time; gently is
