@@ -44,28 +44,33 @@ func floorOf(ctx context.Context, dir string, size int, table load.Schedule) (f 
 	if err != nil {
 		return floor{}, errors.Join(err, out.Close())
 	}
+	f, err = pace(ctx, out, file, size, table)
+	return f, errors.Join(err, file.Close(), out.Close(), <-answered)
+}
+
+// pace exchanges and syncs once at each of the timetable's times.
+func pace(ctx context.Context, out net.Conn, file *os.File, size int, table load.Schedule) (floor, error) {
 	frame, reply := make([]byte, size), make([]byte, 100)
 	var exchanges, syncs []time.Duration
 	begin := time.Now()
 	for _, a := range table {
 		time.Sleep(a.At - time.Since(begin))
-		due := begin.Add(a.At)
-		if _, err = out.Write(frame); err == nil {
+		_, err := out.Write(frame)
+		if err == nil {
 			_, err = io.ReadFull(out, reply)
 		}
-		exchanges = append(exchanges, time.Since(due))
+		exchanges = append(exchanges, time.Since(begin.Add(a.At)))
 		from := time.Now()
 		if err == nil {
 			_, err = file.WriteAt(frame[:min(size, committed)], 0)
 		}
 		if err = errors.Join(err, file.Sync(), ctx.Err()); err != nil {
-			break
+			return floor{}, err
 		}
 		syncs = append(syncs, time.Since(from))
 	}
-	err = errors.Join(err, file.Close(), out.Close(), <-answered)
-	if err != nil || len(syncs) == 0 {
-		return floor{}, err
+	if len(syncs) == 0 {
+		return floor{}, nil
 	}
 	slices.Sort(exchanges)
 	slices.Sort(syncs)

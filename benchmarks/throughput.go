@@ -151,14 +151,6 @@ func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, 
 	if err != nil {
 		return err
 	}
-	rest, err := load.Poisson(rate, s.Unit, 199)
-	if err != nil {
-		return err
-	}
-	least, err := floorOf(ctx, s.Dir, len(w.samples[0]), rest)
-	if err != nil {
-		return err
-	}
 	before, err := s.alone(ctx, w, setting, rate, 200)
 	if err != nil {
 		return err
@@ -191,8 +183,24 @@ func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, 
 	row.Raw, row.Frames = fmt.Sprintf("raw p50 %.3f ms at %s, as often", j.raw.Median, setting), frames
 	busy := raw.Quickest(w.sweep)
 	row.note("p50 over %d frames; called without a pause raw has p50 %.3f ms at %s", frames, ms(w.figuresOf(busy).P50), busy)
-	row.note("without any server: %.3f ms to send as many bytes as often through a Unix socket and have 100 back, %.3f ms to write and sync 8 KiB", ms(least.exchange), ms(least.sync))
+	if err := s.noteFloor(ctx, &row, w, rate); err != nil {
+		return err
+	}
 	s.add(row)
+	return nil
+}
+
+// noteFloor says in a row what the machine takes for a workload's frames without any server, at a rate.
+func (s *suite) noteFloor(ctx context.Context, row *Row, w *workload, rate float64) error {
+	table, err := load.Poisson(rate, s.Unit, 199)
+	if err != nil {
+		return err
+	}
+	least, err := floorOf(ctx, s.Dir, len(w.samples[0]), table)
+	if err != nil {
+		return err
+	}
+	row.note("without any server: %.3f ms to send as many bytes as often through a Unix socket and have 100 back, %.3f ms to write and sync 8 KiB", ms(least.exchange), ms(least.sync))
 	return nil
 }
 
