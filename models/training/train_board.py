@@ -541,10 +541,10 @@ def train(args):
     if device.type == "cpu":
         torch.set_num_threads(args.threads)
         torch.set_flush_denormal(True)
-        short = "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else False
+        bfloat16 = "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else False
     else:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = short = True
+        torch.backends.cudnn.benchmark = bfloat16 = True
     started = time.time()
     data = Data(args)
     widths = tuple(int(v) for v in args.widths.split(","))
@@ -584,7 +584,7 @@ def train(args):
         for g in opt.param_groups:
             g["lr"] = rate
         x, boxes = next(made)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=short):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
             logits, distances = net(floats(x, device))
         loss, heat, fit = loss_of(logits, distances, boxes.to(device))
         opt.zero_grad(set_to_none=True)
