@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -169,7 +170,7 @@ func (s *suite) mostCameras(ctx context.Context, w *workload, n *child, together
 		if void := r.report.Void(); void != "" {
 			fault = fmt.Sprintf("%d cameras: %s", count, void)
 		}
-		notes += fmt.Sprintf("%d: %.4f of %d, ", count, r.report.Goodput(), r.report.Frames)
+		notes += fmt.Sprintf("%d: %.4f of %d (%s; p99 %.1f max %.1f ms), ", count, r.report.Goodput(), r.report.Frames, cmp.Or(r.others, "all judged"), ms(r.report.P99), ms(r.report.Max))
 		if r.report.Goodput() >= inTime {
 			low = count
 		} else {

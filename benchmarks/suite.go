@@ -56,7 +56,7 @@ type benchmark struct {
 
 func benchmarks() []benchmark {
 	return []benchmark{
-		{"P1", throughput}, {"P2", addedLatency}, {"P3", goodput}, {"P4", mixedDeadlines}, {"P6", cameras},
+		{"P1", throughput}, {"P2", addedLatency}, {"P3", goodput}, {"P3d", refused}, {"P4", mixedDeadlines}, {"P6", cameras},
 		{"P8a", manyStreams}, {"P8b", sizes}, {"P9", jpegs}, {"P10", recording}, {"P11", garbage},
 	}
 }

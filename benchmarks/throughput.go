@@ -311,6 +311,54 @@ func goodput(ctx context.Context, s *suite) error {
 	return nil
 }
 
+// refused is P3d: what a frame that comes too late costs the node, which takes it, records its fallback and keeps its image
+// all the same, over what a judged one costs the raw loop.
+func refused(ctx context.Context, s *suite) error {
+	const tooLate = 5 * time.Millisecond // less than the network takes
+	w, err := s.load(ctx, "conv9")
+	if err != nil {
+		return err
+	}
+	n, err := s.node(ctx, true)
+	if err != nil {
+		return err
+	}
+	c, err := n.dial(ctx, w.network, 4*camerasAtOnce)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := w.saturate(ctx, n, c, s.Unit/2, 0); err != nil { // warm
+		return err
+	}
+	before, err := w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+	if err != nil {
+		return err
+	}
+	var costs []pair
+	frames := 0
+	for i := range max(1, s.Pairs/2) {
+		table := func(capacity float64) (load.Schedule, error) {
+			return load.Poisson(0.8*capacity, 2*s.Unit, uint64(350+i))
+		}
+		r, _, after, err := s.openPair(ctx, w, n, c, before, table, tooLate)
+		if err != nil {
+			return err
+		}
+		if r.report.Judged > 0 {
+			return fmt.Errorf("P3d: %d frames of %d were judged within %v: they are not too late here", r.report.Judged, r.report.Frames, tooLate)
+		}
+		frames += r.report.Answered
+		costs = append(costs, pair{figure: ms(r.cpu), before: ms(before.CPU), after: ms(after.CPU)})
+		before = after
+	}
+	j := judge(costs, ratio)
+	row := newRow("P3d", "a frame that is too late", Bar{}, "", j)
+	row.Raw, row.Frames, row.CPU = fmt.Sprintf("raw CPU %.3f ms a judged frame", j.raw.Median), frames, figures(costs).Median
+	s.add(row)
+	return nil
+}
+
 // summary is a report in half a line.
 func summary(s served) string {
 	r := s.report

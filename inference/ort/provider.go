@@ -38,8 +38,9 @@ func device(p models.Provider) string {
 
 // sessionOptions returns the options for one execution provider: so many threads for each run, its caller's among them. None
 // spins where each run has one, because the engine's workers are the only threads that shall run. Those that share a run
-// spin for each other, and some milliseconds on for the next one: a run of 5 ms takes 9 ms where the second thread has to be
-// woken for each of its parts (measured, 2 cores of a virtual machine). The caller destroys the options.
+// spin for each other, for a run of 5 ms takes 9 ms where the second thread has to be woken for each of its parts (measured,
+// 2 cores of a virtual machine), and stop with the run: they would spin on for the next one for many milliseconds, and take
+// a core from the runs that come first. The caller destroys the options.
 func sessionOptions(p models.Provider, threads int) (*onnx.SessionOptions, error) {
 	o, err := onnx.NewSessionOptions()
 	if err != nil {
@@ -54,6 +55,7 @@ func sessionOptions(p models.Provider, threads int) (*onnx.SessionOptions, error
 		o.SetInterOpNumThreads(1),
 		o.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
 		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
+		o.AddSessionConfigEntry("session.force_spinning_stop", spin),
 		o.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
 	)
 	if err == nil {

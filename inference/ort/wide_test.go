@@ -5,8 +5,10 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/assay-vision/assay/inference"
 	"github.com/assay-vision/assay/inspection"
@@ -106,4 +108,37 @@ func TestAVariantIsAnotherGraph(t *testing.T) {
 			t.Errorf("variant %s: got %v, want ErrInvalid that names the graph", variant, err)
 		}
 	}
+}
+
+// Threads that spin on after a run by all take a core from the runs that come next.
+func TestNobodySpinsAfterAWideRun(t *testing.T) {
+	s, err := newRuntime(t, Config{}).Open(context.Background(), shipped(t), inference.Opening{Leases: 1, Wide: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	b := lease(t, s, 1).(inference.WideBatch)
+	defer b.Release()
+	const pause = 10 * time.Millisecond
+	least := time.Hour
+	for range 10 { // whatever else the process does, it does not do it each time
+		if _, err := b.RunWide(); err != nil {
+			t.Fatal(err)
+		}
+		before := cpuTime(t)
+		time.Sleep(pause)
+		least = min(least, cpuTime(t)-before)
+	}
+	if least > pause/4 {
+		t.Errorf("in %v after a run by two threads the process used %v of CPU, want next to none", pause, least)
+	}
+}
+
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

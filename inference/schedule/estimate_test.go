@@ -152,9 +152,27 @@ func TestDecodingIsPredictedFromBytes(t *testing.T) {
 	if err := jpeg(30 * ms); err != nil {
 		t.Errorf("the same in 30 ms: got %v", err)
 	}
-	q.ObserveFill(inspection.FormatJPEG, 1_000_000, 2*ms)
-	if err := jpeg(14 * ms); err != nil {
-		t.Errorf("after decoding was measured at 500 MB/s, in 14 ms: got %v", err)
+	for range 64 {
+		q.ObserveFill(inspection.FormatJPEG, 1_000_000, 2*ms)
+	}
+	if err := jpeg(15 * ms); err != nil {
+		t.Errorf("after decoding was measured at 500 MB/s, in 15 ms: got %v", err)
+	}
+}
+
+// The first picture of a process is decoded by code and into memory that nobody touched yet. Those after it must not pay.
+func TestOneSlowPictureIsNotBelieved(t *testing.T) {
+	q := open(t, 1)
+	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 10 * ms}}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	q.ObserveFill(inspection.FormatPNG, 100_000, 30*ms)
+	for range 3 {
+		q.ObserveFill(inspection.FormatPNG, 100_000, ms)
+	}
+	s := &sample{Format: inspection.FormatPNG, Bytes: 100_000, Arrival: epoch, Deadline: epoch.Add(12 * ms)}
+	if err := q.Add(s, epoch); err != nil {
+		t.Errorf("1 ms to decode, but 30 the first time of four, and a run of 10 ms in 12 ms: got %v", err)
 	}
 }
 
