@@ -76,11 +76,10 @@ func board(open bool) *image.Gray {
 	im := image.NewGray(image.Rect(0, 0, 640, 640))
 	for i := range im.Pix {
 		x, y := i%640, i/640
-		if x%80 > 30 && x%80 < 50 || (x%80-40)*(x%80-40)+(y%160-80)*(y%160-80) < 400 {
+		copper := x%80 > 30 && x%80 < 50 || (x%80-40)*(x%80-40)+(y%160-80)*(y%160-80) < 400
+		cut := open && y > 220 && y < 245 && x > 190 && x < 215
+		if !copper || cut { // ground is light, as the model's training set has it
 			im.Pix[i] = 255
-		}
-		if open && y > 220 && y < 245 && x > 190 && x < 215 {
-			im.Pix[i] = 0
 		}
 	}
 	return im

@@ -380,6 +380,23 @@ def whole(state, net):
     return {**out, "s4.0.weight": first, "s4.0.bias": bias, "s8.0.0.weight": second}
 
 
+def turned(x, view):
+    """One of the eight ways to mirror and turn a square map: bits of view are columns, rows and the diagonal."""
+    dims = [d for bit, d in ((1, -1), (2, -2)) if view & bit]
+    return (x.transpose(-1, -2) if view & 4 else x).flip(dims)
+
+
+def seen(net, x, view):
+    """What net says of x when it is shown turned, turned back."""
+    logits, distances = net(turned(x, view))
+    dims = [d for bit, d in ((1, -1), (2, -2)) if view & bit]
+    logits, distances = (v.flip(dims).transpose(-1, -2) if view & 4 else v.flip(dims) for v in (logits, distances))
+    sides = [0, 1, 2, 3]  # left, top, right, bottom
+    for bit, order in (2, [0, 3, 2, 1]), (1, [2, 1, 0, 3]), (4, [1, 0, 3, 2]):
+        sides = [sides[o] for o in order] if view & bit else sides
+    return logits, distances[:, sides]
+
+
 def boxes_of(distances):
     """Boxes x1 y1 x2 y2 in input px, of every cell."""
     d = torch.exp(distances.clamp(max=4.0)) * STRIDE
@@ -389,8 +406,9 @@ def boxes_of(distances):
 
 
 class Served(nn.Module):
-    """What is exported: bytes in, peaks and boxes out. The first layer takes four px in a row as channels, which int8 kernels
-    read in fewer pieces; it is the same sum."""
+    """What is exported: bytes in, peaks and boxes out. A defect is of one class: a peak beside which another class is surer
+    keeps as much of its score as that one leaves. The first layer takes four px in a row as channels, which int8 kernels read
+    in fewer pieces; it is the same sum."""
 
     def __init__(self, net):
         super().__init__()
@@ -405,7 +423,9 @@ class Served(nn.Module):
         x = images.reshape(-1, 2, SIDE, SIDE // 4, 4).permute(0, 2, 3, 1, 4).reshape(-1, SIDE, SIDE // 4, 8).permute(0, 3, 1, 2)
         logits, distances = self.net(x.float() * (1 / 255))
         top = F.max_pool2d(logits, 3, 1, 1)
-        return torch.sigmoid(logits) * (logits == top).float(), boxes_of(distances)
+        surest = top.amax(1, keepdim=True)
+        left = torch.where(surest > logits, 1 - torch.sigmoid(surest), torch.ones_like(logits))
+        return torch.sigmoid(logits) * (logits == top).float() * left, boxes_of(distances)
 
 
 # ---- what is learnt ----------------------------------------------------------------------------------------------------
@@ -442,6 +462,20 @@ def loss_of(logits, distances, boxes):
     overlap = giou(guess, boxes[..., None, :4])
     fit = ((1 - overlap).mean(-1) * here).sum() / count
     return heat + 2 * fit, heat.detach(), fit.detach()
+
+
+def likeness(logits, distances, taught):
+    """How far the network is from its teacher where either sees something: divergence of the scores an object, and of the
+    logarithms of its sides."""
+    taught_logits, taught_distances = (v.float() for v in taught)
+    p = torch.sigmoid(taught_logits)
+    divergence = F.binary_cross_entropy_with_logits(logits.float(), p, reduction="none") - F.binary_cross_entropy_with_logits(taught_logits, p, reduction="none")
+    heard = torch.maximum(p, torch.sigmoid(logits.detach().float())) > 0.05
+    strong = p.amax(1, keepdim=True)
+    strong = strong * (strong > 0.3)
+    peaks = ((F.max_pool2d(p, 3, 1, 1) == p) & (p > 0.3)).sum().clamp(min=1)
+    sides = ((distances.float() - taught_distances).abs().mean(1, keepdim=True) * strong).sum() / strong.sum().clamp(min=1)
+    return (divergence * heard).sum() / peaks + sides
 
 
 def giou(a, b):
@@ -553,6 +587,10 @@ def train(args):
     if args.start:
         net.load_state_dict(whole(torch.load(args.start, map_location=device), net))
     ema = copy.deepcopy(net).eval()
+    teacher = None
+    if args.teacher:
+        teacher = Net(args.fine, widths, depths, args.head).to(device, memory_format=torch.channels_last).eval()
+        teacher.load_state_dict(torch.load(args.teacher, map_location=device))
     plain = [p for p in net.parameters() if p.ndim < 2]
     heavy = [p for p in net.parameters() if p.ndim >= 2]
     opt = torch.optim.AdamW([{"params": heavy, "weight_decay": args.decay}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
@@ -585,8 +623,16 @@ def train(args):
             g["lr"] = rate
         x, boxes = next(made)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            logits, distances = net(floats(x, device))
+            images = floats(x, device)
+            logits, distances = net(images)
+            if teacher:
+                with torch.no_grad():
+                    views = np.random.default_rng([args.seed, step, 1]).choice(8, args.views, replace=False)
+                    taught = [sum(v) / args.views for v in zip(*(seen(teacher, images, int(v)) for v in views))]
         loss, heat, fit = loss_of(logits, distances, boxes.to(device))
+        if teacher:
+            alike = likeness(logits, distances, taught)
+            loss = loss + args.lesson * alike
         opt.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(live, 5.0)
@@ -600,7 +646,7 @@ def train(args):
             for a, b in zip(ema.buffers(), net.buffers()):
                 a.copy_(b)
         if time.time() - shown > args.report:
-            print(f"step {step}, {done:.1%}, {step * args.batch / (spent + time.time() - began):.0f} pictures/s, rate {rate:.5f}, loss {loss.item():.3f} (heat {heat.item():.3f}, fit {fit.item():.3f})", flush=True)
+            print(f"step {step}, {done:.1%}, {step * args.batch / (spent + time.time() - began):.0f} pictures/s, rate {rate:.5f}, loss {loss.item():.3f} (heat {heat.item():.3f}, fit {fit.item():.3f}{f', teacher {alike.item():.3f}' if teacher else ''})", flush=True)
             shown = time.time()
         if time.time() - saved > 600:
             spent, began = spent + time.time() - began, time.time()
@@ -665,6 +711,9 @@ def main():
     p.add_argument("--head", type=int, default=64)
     p.add_argument("--fine", type=int, default=32, help="channels of the first layer")
     p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run to go on from (with a lower --rate)")
+    p.add_argument("--teacher", type=pathlib.Path, help="weights.pt of a trained network: learn also what it says on the mean of --views turned pictures")
+    p.add_argument("--views", type=int, default=2, help="views of a picture that the teacher sees at each step, of the eight that there are")
+    p.add_argument("--lesson", type=float, default=2, help="weight of the teacher's part in the loss")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--hold-out", default="", help="groups of boards to leave out and measure on, such as group92000,group44000")
     p.add_argument("--all", action="store_true", help="train on the validation part too: for the model that ships, once the recipe stands")
