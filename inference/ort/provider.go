@@ -40,8 +40,8 @@ func device(p models.Provider) string {
 // spins where each run has one, because the engine's workers are the only threads that shall run. Those that share a run
 // spin for each other, for a run of 5 ms takes 9 ms where the second thread has to be woken for each of its parts (measured,
 // 2 cores of a virtual machine), and stop with the run: they would spin on for the next one for many milliseconds, and take
-// a core from the runs that come first. The caller destroys the options.
-func sessionOptions(p models.Provider, threads int) (*onnx.SessionOptions, error) {
+// a core from the runs that come first. apart, which may be nil, says where they run. The caller destroys the options.
+func sessionOptions(p models.Provider, threads int, apart *places) (*onnx.SessionOptions, error) {
 	o, err := onnx.NewSessionOptions()
 	if err != nil {
 		return nil, err
@@ -58,6 +58,9 @@ func sessionOptions(p models.Provider, threads int) (*onnx.SessionOptions, error
 		o.AddSessionConfigEntry("session.force_spinning_stop", spin),
 		o.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
 	)
+	if apart != nil {
+		err = errors.Join(err, o.AddSessionConfigEntry("session.intra_op_thread_affinities", apart.others()))
+	}
 	if err == nil {
 		err = appendProvider(o, p)
 	}

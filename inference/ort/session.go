@@ -19,6 +19,7 @@ import (
 type Session struct {
 	inner     *onnx.DynamicAdvancedSession
 	wide      *onnx.DynamicAdvancedSession // the same graph with several threads for each run; nil: none
+	apart     *places                      // of wide's threads; nil: anywhere
 	manifest  models.Manifest
 	sizes     []int          // batches that are prepared
 	ranks     map[string]int // axes of the graph's inputs
@@ -47,11 +48,12 @@ func newSession(ctx context.Context, m *models.Model, graph loadedGraph, p model
 		outputs: slices.Sorted(maps.Values(m.Manifest.Output.Tensors)),
 	}
 	var err error
-	if s.inner, err = s.load(graph, p, 1); err != nil {
+	if s.inner, err = s.load(graph, p, 1, nil); err != nil {
 		return nil, err
 	}
 	if o.Wide > 1 && p.Name == models.ProviderCPU {
-		if s.wide, err = s.load(graph, p, o.Wide); err != nil {
+		s.apart = placesFor(o.Wide)
+		if s.wide, err = s.load(graph, p, o.Wide, s.apart); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
@@ -68,8 +70,8 @@ func newSession(ctx context.Context, m *models.Model, graph loadedGraph, p model
 
 // load makes a session of ONNX Runtime. Two of the same graph share nothing: each has its own, optimised copy of the
 // weights, memory and threads.
-func (s *Session) load(graph loadedGraph, p models.Provider, threads int) (*onnx.DynamicAdvancedSession, error) {
-	options, err := sessionOptions(p, threads)
+func (s *Session) load(graph loadedGraph, p models.Provider, threads int, apart *places) (*onnx.DynamicAdvancedSession, error) {
+	options, err := sessionOptions(p, threads, apart)
 	if err != nil {
 		return nil, err
 	}

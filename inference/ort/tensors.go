@@ -126,7 +126,11 @@ type wideTensors struct{ *tensors }
 var _ inference.WideBatch = wideTensors{}
 
 // RunWide implements inference.WideBatch.
-func (t wideTensors) RunWide() ([]decode.Output, error) { return t.run(t.session.wide) }
+func (t wideTensors) RunWide() ([]decode.Output, error) {
+	back := t.session.apart.take()
+	defer back()
+	return t.run(t.session.wide)
+}
 
 func (t *tensors) run(network *onnx.DynamicAdvancedSession) ([]decode.Output, error) {
 	t.dropOwned()
