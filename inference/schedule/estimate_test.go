@@ -188,6 +188,15 @@ func TestAnIdleDeviceMayBeFasterThanOneExecutor(t *testing.T) {
 	if _, err := offer(q, 0, 10*ms); !errors.Is(err, inspection.ErrDeadline) {
 		t.Errorf("10 ms left where all threads take 11: got %v, want ErrDeadline", err)
 	}
+	if d := q.Next(0, epoch); len(d.Batch) != 1 {
+		t.Fatalf("got a batch of %d, want the sample that waits", len(d.Batch))
+	}
+	if _, err := offer(q, 0, 19*ms); !errors.Is(err, inspection.ErrDeadline) {
+		t.Errorf("19 ms left, where one executor takes 20 and another is at work: got %v, want ErrDeadline", err)
+	}
+	if _, err := offer(q, 0, 20*ms); err != nil {
+		t.Errorf("20 ms left, where one executor takes 20 and another is at work: got %v", err)
+	}
 }
 
 func TestCurvesAreChecked(t *testing.T) {

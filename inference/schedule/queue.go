@@ -207,16 +207,20 @@ func (q *Queue[K, V]) lane(class int, session K, e *estimate) *lane[K, V] {
 	return l
 }
 
-// needs returns the time from beginning with a sample to its answer, at least: alone, at the expected speed, and with what
-// follows on all executors. 0 where nothing is known.
+// needs returns the time from beginning with a sample to its answer, at least: at the expected speed, by all threads where
+// nobody works, and with what follows on all executors. 0 where nothing is known.
 func (q *Queue[K, V]) needs(s *Sample[K, V], e *estimate, t time.Duration) time.Duration {
 	if !e.known(t) {
 		return 0
 	}
-	if s.Follow == 0 {
-		return s.fill + e.least()
+	least := e.now[0].Expected
+	if q.idlers() == len(q.ends) {
+		least = e.least()
 	}
-	return s.fill + max(e.least(), time.Duration(float64(s.Follow+1)*e.fastest(q.config.Executors)))
+	if s.Follow == 0 {
+		return s.fill + least
+	}
+	return s.fill + max(least, time.Duration(float64(s.Follow+1)*e.fastest(q.config.Executors)))
 }
 
 // hopeless reports whether a sample would be too late even if it ran alone right now.
