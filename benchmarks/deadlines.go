@@ -21,15 +21,7 @@ const (
 // mixedDeadlines is P4: goodput over that of the best textbook policy, simulated on the same timetable with as many servers
 // as there are cores, each as fast as the raw loop.
 func mixedDeadlines(ctx context.Context, s *suite) error {
-	w, err := s.load(ctx, "conv9")
-	if err != nil {
-		return err
-	}
-	n, err := s.node(ctx, true)
-	if err != nil {
-		return err
-	}
-	c, err := n.dial(ctx, w.network, 4*camerasAtOnce)
+	w, n, c, err := s.deadlineNode(ctx)
 	if err != nil {
 		return err
 	}

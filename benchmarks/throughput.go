@@ -261,17 +261,21 @@ func (s *suite) openPair(ctx context.Context, w *workload, n *child, c *load.Cli
 	return
 }
 
+// deadlineNode returns what P3 and P4 run on: the network of 9 ms, a node that records, and cameras to close.
+func (s *suite) deadlineNode(ctx context.Context) (w *workload, n *child, c *load.Client, err error) {
+	if w, err = s.load(ctx, "conv9"); err != nil {
+		return nil, nil, nil, err
+	}
+	if n, err = s.node(ctx, true); err != nil {
+		return nil, nil, nil, err
+	}
+	c, err = n.dial(ctx, w.network, 4*camerasAtOnce)
+	return w, n, c, err
+}
+
 // goodput is P3: the share of frames that the model judged within 50 ms, over what is possible.
 func goodput(ctx context.Context, s *suite) error {
-	w, err := s.load(ctx, "conv9")
-	if err != nil {
-		return err
-	}
-	n, err := s.node(ctx, true)
-	if err != nil {
-		return err
-	}
-	c, err := n.dial(ctx, w.network, 4*camerasAtOnce)
+	w, n, c, err := s.deadlineNode(ctx)
 	if err != nil {
 		return err
 	}
@@ -315,15 +319,7 @@ func goodput(ctx context.Context, s *suite) error {
 // all the same, over what a judged one costs the raw loop.
 func refused(ctx context.Context, s *suite) error {
 	const tooLate = 5 * time.Millisecond // less than the network takes
-	w, err := s.load(ctx, "conv9")
-	if err != nil {
-		return err
-	}
-	n, err := s.node(ctx, true)
-	if err != nil {
-		return err
-	}
-	c, err := n.dial(ctx, w.network, 4*camerasAtOnce)
+	w, n, c, err := s.deadlineNode(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package ort
 
 import (
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,8 +24,11 @@ func TestThreadsOfAWideRunAreKeptApart(t *testing.T) {
 	defer runtime.UnlockOSThread()
 	all := affinity(t)
 	n := all.Count()
-	if n < 2 {
-		t.Skip("one processor: there is no run by all threads")
+	if n < 2 { // there is no run by all threads
+		if placesFor(n) != nil {
+			t.Error("got places on a single processor")
+		}
+		return
 	}
 	p := placesFor(n)
 	if p == nil {
@@ -33,6 +37,11 @@ func TestThreadsOfAWideRunAreKeptApart(t *testing.T) {
 	others := strings.Split(p.others(), ";")
 	if len(others) != n-1 {
 		t.Errorf("got %q, want a processor for each of %d threads", p.others(), n-1)
+	}
+	for _, name := range others {
+		if cpu, err := strconv.Atoi(name); err != nil || !all.IsSet(cpu-1) || p.first.IsSet(cpu-1) {
+			t.Errorf("got %q, want processors of the process other than the caller's, counted from 1", p.others())
+		}
 	}
 	back := p.take()
 	if got := affinity(t); got != p.first || got.Count() != 1 {

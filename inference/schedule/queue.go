@@ -238,7 +238,7 @@ func (q *Queue[K, V]) Latest(s *Sample[K, V], now time.Time) (time.Time, bool) {
 }
 
 // LastStart returns when a sample that waits will have become hopeless, and false where it never will. It moves as run times are
-// measured: ask again then. After it Expire says so.
+// measured and as executors begin and end: ask again then. After it Expire says so.
 func (q *Queue[K, V]) LastStart(s *Sample[K, V], now time.Time) (time.Time, bool) {
 	e := q.curves[s.Session]
 	if s.due == never {
