@@ -239,7 +239,7 @@ func TestMeasuringDisturbsALineByOneRunAtMost(t *testing.T) {
 				delays = append(delays, took-10*ms)
 			}
 		})
-		p, err := planner.Measure(ctx, plan.Key{}, plan.Space{Variants: []string{"default"}, Cores: 2, Batches: measured.sizes, CPU: true}, bench{b, map[string]Session{"default": measured}})
+		p, err := planner.Measure(ctx, plan.Key{}, plan.Space{Variants: []string{"default"}, Cores: 2, Batches: measured.sizes, CPU: true}, bench{batcher: b, graphs: map[string]Session{"default": measured}})
 		cancel()
 		line.Wait()
 		quiet(t, err)
@@ -252,6 +252,25 @@ func TestMeasuringDisturbsALineByOneRunAtMost(t *testing.T) {
 		}
 		if p.Choice.Throughput.Median != 30*ms || p.Choice.Throughput.Callers != 2 {
 			t.Errorf("beside a line, one thread a run was measured as %+v, want 30 ms", p.Choice.Throughput)
+		}
+	})
+}
+
+// What a graph costs may depend on what it sees: it is measured on the pictures of its golden set, in every place of a batch.
+func TestAGraphIsMeasuredOnItsGoldenPicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := startBatcher(BatcherConfig{Workers: 2, Queue: 8})
+		quiet(t, err)
+		defer b.Close()
+		s := newWide(8*ms, 5*ms)
+		x := bench{batcher: b, graphs: map[string]Session{"a": s}, picture: []goldenTensor{{inputs: [][]byte{{7, 0, 0, 0}}}}}
+		for _, threads := range []int{1, 2} {
+			if _, err := x.Run(t.Context(), plan.Setting{Variant: "a", Callers: 1, Threads: threads, Batch: 4}); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.ran[len(s.ran)-1]; !slices.Equal(got, []uint32{7, 7, 7, 7}) {
+				t.Errorf("by %d threads it ran on %v", threads, got)
+			}
 		}
 	})
 }

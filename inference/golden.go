@@ -38,7 +38,7 @@ func (e *Engine) checkGolden(ctx context.Context, m *models.Model, l *loaded) er
 	if err != nil {
 		return err
 	}
-	prepared, err := e.goldenTensors(l, inputs)
+	prepared, err := e.goldenTensors(l.session, l.specs, inputs)
 	if err != nil {
 		return fmt.Errorf("%w: model %s@%s: golden set: %w", inspection.ErrInvalid, m.Ref.Name, m.Ref.Version, err)
 	}
@@ -90,7 +90,7 @@ type goldenTensor struct {
 }
 
 // goldenTensors decodes pictures for a model. It takes a thread beyond the engine's own, as loading does.
-func (e *Engine) goldenTensors(l *loaded, inputs []GoldenInput) ([]goldenTensor, error) {
+func (e *Engine) goldenTensors(session Session, specs []imaging.Spec, inputs []GoldenInput) ([]goldenTensor, error) {
 	w, err := imaging.NewWorker(e.limits)
 	if err != nil {
 		return nil, err
@@ -98,15 +98,16 @@ func (e *Engine) goldenTensors(l *loaded, inputs []GoldenInput) ([]goldenTensor,
 	defer w.Close()
 	picture := imaging.NewPicture()
 	defer picture.Close()
-	batch, err := l.session.Lease(l.session.BatchSizes()[0])
+	smallest := session.BatchSizes()[0]
+	batch, err := session.Lease(smallest)
 	if err != nil {
 		return nil, err
 	}
 	defer batch.Release()
-	slots := slotsOf(batch, l.session.BatchSizes()[0], 0)
+	slots := slotsOf(batch, smallest, 0)
 	var out []goldenTensor
 	for _, in := range inputs {
-		t, err := goldenFill(w, picture, l.specs, in, slots)
+		t, err := goldenFill(w, picture, specs, in, slots)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", in.Name, err)
 		}
@@ -158,6 +159,15 @@ func goldenFormat(data []byte) inspection.ImageFormat {
 	return inspection.FormatJPEG
 }
 
+// fillGolden fills a batch with the pictures from the one numbered from on, over again where there are fewer.
+func fillGolden(batch Batch, size int, pictures []goldenTensor, from int) {
+	for at := range size {
+		for i, slot := range slotsOf(batch, size, at) {
+			copy(slot, pictures[(from+at)%len(pictures)].inputs[i])
+		}
+	}
+}
+
 // goldenRun runs one batch full of the pictures from the one numbered from on, over again where there are fewer, by one thread
 // and, where the session has such runs, by all. see gets each answer.
 func (e *Engine) goldenRun(ctx context.Context, l *loaded, pictures []goldenTensor, size, from int, see func(picture int, a decode.Answer)) error {
@@ -170,11 +180,7 @@ func (e *Engine) goldenRun(ctx context.Context, l *loaded, pictures []goldenTens
 		return err
 	}
 	defer batch.Release()
-	for at := range size {
-		for i, slot := range slotsOf(batch, size, at) {
-			copy(slot, pictures[(from+at)%len(pictures)].inputs[i])
-		}
-	}
+	fillGolden(batch, size, pictures, from)
 	ways := []func() ([]decode.Output, error){batch.Run}
 	if w, ok := batch.(WideBatch); ok {
 		ways = append(ways, w.RunWide)
@@ -410,7 +416,7 @@ func (e *Engine) RecordGolden(ctx context.Context, name, version string, reportA
 		return nil, err
 	}
 	out := make([]GoldenPicture, len(inputs))
-	prepared, err := e.goldenTensors(l, inputs)
+	prepared, err := e.goldenTensors(l.session, l.specs, inputs)
 	for at, size := 0, l.session.BatchSizes()[0]; err == nil && at < len(prepared); at += size {
 		err = e.goldenRun(ctx, l, prepared, size, at, func(picture int, a decode.Answer) {
 			out[picture] = recorded(a, reportAt)

@@ -132,10 +132,32 @@ func (e *Engine) measure(ctx context.Context, m *models.Model, device string) (p
 		}
 		space.Batches = common(space.Batches, s.BatchSizes())
 	}
+	var err error
+	if x.picture, err = e.measuredOn(m, x.graphs[space.Variants[0]]); err != nil {
+		return plan.Plan{}, err
+	}
 	if len(space.Batches) == 0 {
 		return plan.Plan{}, fmt.Errorf("%w: the graphs have no batch size in common: export them alike, or take one out of variants", inspection.ErrInvalid)
 	}
 	return e.planner.Measure(ctx, e.planKey(m, device), space, x)
+}
+
+// measuredOn returns the picture that a model is measured on: the first of its golden set, empty where it has none.
+func (e *Engine) measuredOn(m *models.Model, s Session) ([]goldenTensor, error) {
+	_, inputs, err := goldenSet(m)
+	if err != nil || len(inputs) == 0 {
+		return nil, err
+	}
+	inputs = inputs[:1]
+	specs, err := specsOf(m.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	out, err := e.goldenTensors(s, specs, inputs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: model %s@%s: golden set: %w", inspection.ErrInvalid, m.Ref.Name, m.Ref.Version, err)
+	}
+	return out, nil
 }
 
 // common returns the batch sizes that are in both; a graph may take fewer than its manifest asks for.

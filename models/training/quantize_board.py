@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Make the graph in int8 of a detector that train_board.py wrote, beside it.
+"""Make the graph in int8 of a detector that train_board.py or train_look.py wrote, beside it.
 
     python3 -m venv build/venv && build/venv/bin/pip install onnxruntime==1.24.3 onnx numpy sympy
     build/venv/bin/python models/training/quantize_board.py --pack build/boards/pack.npz build/pcb-pair/1/model.onnx
 
-Static, weights per channel, ranges from --pictures pairs of the training part. The last layer and what follows it stay in
-float32, so that scores keep their digits; the bytes of the input are taken as they are. Writes model.int8.onnx.
+Static, weights per channel, ranges from --pictures pairs of the training part. The last layer of each network and what follows it
+stay in float32, so that scores keep their digits; the bytes of the input are taken as they are. Writes model.int8.onnx.
 """
 import argparse
 import pathlib
@@ -47,28 +47,27 @@ def after(graph, name):
 
 
 def take_bytes(model):
-    """Let the first layer dequantise the input's bytes itself: Cast, Mul, QuantizeLinear and DequantizeLinear become one node."""
+    """Let the first layers dequantise the input's bytes themselves: Cast, Mul, QuantizeLinear and DequantizeLinear become one node."""
     graph = model.graph
     by_input = {}
     for node in graph.node:
         for i in node.input:
             by_input.setdefault(i, []).append(node)
-    chain, at = [], graph.input[0].name
-    while by_input[at][0].op_type in ("Reshape", "Transpose"):
-        at = by_input[at][0].output[0]
-    bytes_at = at
-    while len(chain) < 4:
-        (node,) = by_input[at]
-        chain.append(node)
-        at = node.output[0]
-    kinds = [n.op_type for n in chain]
-    if kinds != ["Cast", "Mul", "QuantizeLinear", "DequantizeLinear"]:
-        raise SystemExit(f"the graph begins with {kinds}: want the bytes cast, multiplied and quantised")
     graph.initializer.extend([numpy_helper.from_array(np.array(1 / 255, np.float32), "byte_scale"), numpy_helper.from_array(np.array(0, np.uint8), "byte_zero")])
-    place = list(graph.node).index(chain[0])
-    for node in chain:
-        graph.node.remove(node)
-    graph.node.insert(place, helper.make_node("DequantizeLinear", [bytes_at, "byte_scale", "byte_zero"], [at], name="bytes"))
+    taken = 0
+    for cast in [n for n in graph.node if n.op_type == "Cast"]:
+        chain = [cast]
+        while len(chain) < 4 and len(behind := by_input.get(chain[-1].output[0], [])) == 1:
+            chain += behind
+        if [n.op_type for n in chain] != ["Cast", "Mul", "QuantizeLinear", "DequantizeLinear"]:
+            continue
+        place = list(graph.node).index(cast)
+        for node in chain:
+            graph.node.remove(node)
+        graph.node.insert(place, helper.make_node("DequantizeLinear", [cast.input[0], "byte_scale", "byte_zero"], [chain[-1].output[0]], name=f"bytes_{taken}"))
+        taken += 1
+    if not taken:
+        raise SystemExit("no layer takes the bytes: want them cast, multiplied and quantised")
 
 
 def main():
@@ -84,7 +83,8 @@ def main():
         graph = onnx.load(ready).graph
         last = next(n for n in graph.node if n.op_type == "DepthToSpace")
         producer = next(n for n in graph.node if last.input[0] in n.output)
-        plain = [producer.name, *after(graph, producer.output[0])]
+        second = {n.name for n in graph.node if n.name.startswith("/look/")}
+        plain = [producer.name, *(n for n in after(graph, producer.output[0]) if n not in second or n.startswith("/look/out/"))]
         out = args.model.with_suffix(".int8.onnx")
         quantize_static(str(ready), str(out), Pairs(args.pack, args.pictures), quant_format=QuantFormat.QDQ, per_channel=True,
                         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_exclude=plain,

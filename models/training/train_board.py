@@ -276,13 +276,17 @@ class Data(torch.utils.data.Dataset):
     def scanned(self, bits, m, t, rng, jpeg):
         centre = np.full(2, (SIDE - 1) / 2)
         move = np.column_stack([m, centre + t - m @ centre])
-        x = cv2.warpAffine(picture(bits), move, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=255)  # what is outside is ground
+        return self.scan(picture(bits), move, SIDE, rng, jpeg)
+
+    def scan(self, x, move, side, rng, jpeg):
+        """A square of x, in bytes, as a scanner sees it. What is outside is ground; jpeg is how often it goes through that format."""
+        x = cv2.warpAffine(x, move, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=255)
         if rng.random() < 0.5:
             x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.5))
         dark, light = rng.uniform(0, 0.1, 2) * (rng.random(2) < 0.5)
-        top, left = rng.integers(0, len(self.grain) - SIDE, 2)
+        top, left = rng.integers(0, len(self.grain) - side, 2)
         grain = rng.uniform(0, 0.03) * 255 / 32
-        x = cv2.addWeighted(x, 1 - light - dark, self.grain[top:top + SIDE, left:left + SIDE], grain, dark * 255 - 128 * grain)
+        x = cv2.addWeighted(x, 1 - light - dark, self.grain[top:top + side, left:left + side], grain, dark * 255 - 128 * grain)
         if rng.random() < jpeg:
             x = cv2.imdecode(cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])[1], cv2.IMREAD_GRAYSCALE)
         return x
@@ -383,7 +387,8 @@ def whole(state, net):
 def turned(x, view):
     """One of the eight ways to mirror and turn a square map: bits of view are columns, rows and the diagonal."""
     dims = [d for bit, d in ((1, -1), (2, -2)) if view & bit]
-    return (x.transpose(-1, -2) if view & 4 else x).flip(dims)
+    x = x.transpose(-1, -2) if view & 4 else x
+    return x.flip(dims) if dims else x
 
 
 def seen(net, x, view):
@@ -405,23 +410,39 @@ def boxes_of(distances):
     return torch.stack([x - d[:, 0], y - d[:, 1], x + d[:, 2], y + d[:, 3]], 1)
 
 
+def fours_of(images, side=SIDE):
+    """Bytes [N,2,side,side] as [N,side,side/4,8]: four px in a row of one plane, then of the other."""
+    return images.reshape(-1, 2, side, side // 4, 4).permute(0, 2, 3, 1, 4).reshape(-1, side, side // 4, 8)
+
+
+def rows_of(first):
+    """A convolution of 4x4 px and stride 4 over two planes, as one over fours of px: the same sum, which int8 kernels read in
+    fewer pieces."""
+    rows = nn.Conv2d(8, first.out_channels, (4, 1), (4, 1)).to(first.weight.device)
+    rows.weight.data = first.weight.data.permute(0, 1, 3, 2).reshape(-1, 8, 4, 1).contiguous()
+    rows.bias = first.bias
+    return rows
+
+
+def stems(fours):
+    """Fours of px as what the first layer takes."""
+    return fours.permute(0, 3, 1, 2).float() * (1 / 255)
+
+
 class Served(nn.Module):
     """What is exported: bytes in, peaks and boxes out. A defect is of one class: a peak beside which another class is surer
-    keeps as much of its score as that one leaves. The first layer takes four px in a row as channels, which int8 kernels read
-    in fewer pieces; it is the same sum."""
+    keeps as much of its score as that one leaves."""
 
     def __init__(self, net):
         super().__init__()
         self.net = copy.deepcopy(net)
-        first = self.net.s4[0]
-        rows = nn.Conv2d(8, first.out_channels, (4, 1), (4, 1)).to(first.weight.device)
-        rows.weight.data = first.weight.data.permute(0, 1, 3, 2).reshape(-1, 8, 4, 1).contiguous()
-        rows.bias = first.bias
-        self.net.s4[0] = rows
+        self.net.s4[0] = rows_of(self.net.s4[0])
 
     def forward(self, images):
-        x = images.reshape(-1, 2, SIDE, SIDE // 4, 4).permute(0, 2, 3, 1, 4).reshape(-1, SIDE, SIDE // 4, 8).permute(0, 3, 1, 2)
-        logits, distances = self.net(x.float() * (1 / 255))
+        return self.of(fours_of(images))
+
+    def of(self, fours):
+        logits, distances = self.net(stems(fours))
         top = F.max_pool2d(logits, 3, 1, 1)
         surest = top.amax(1, keepdim=True)
         left = torch.where(surest > logits, 1 - torch.sigmoid(surest), torch.ones_like(logits))
@@ -488,12 +509,12 @@ def giou(a, b):
 
 # ---- how good it is ----------------------------------------------------------------------------------------------------
 
-def detections(net, data, indices, floor=0.01, batch=50):
-    """(picture, class, score, box in picture px) of every peak that class-wise suppression at 0.45 leaves."""
-    served, out = Served(net), []
+def detections(served, data, indices, floor=0.01, batch=50):
+    """(picture, class, score, box in picture px) of every peak that class-wise suppression at 0.45 leaves. served is what is exported."""
+    out = []
     for k in range(0, len(indices), batch):
         part = indices[k:k + batch]
-        x = data.plain(part).to(next(net.parameters()).device)
+        x = data.plain(part).to(next(served.parameters()).device)
         scores, boxes = (v.float().cpu().numpy() for v in served(x))
         for j, picture in enumerate(part):
             found = []
@@ -549,20 +570,18 @@ def f_at(ranked, total, threshold):
     return 200 * tp / max(called + total, 1)
 
 
-def judge(net, data, report=print):
-    net.eval()
+def judge(served, data, report=print):
     threshold, figures = None, {}
     with torch.no_grad():
         for name, indices in data.judged.items():
             if not len(indices):
                 continue
-            found = detections(net, data, indices)
+            found = detections(served, data, indices)
             aps, (f, at), ranked, total = measure(found, data.truth, indices)
             strict = np.nanmean(measure(found, data.truth, indices, 0.5)[0])
             threshold = at if threshold is None else threshold
             figures[name] = dict(map=float(np.nanmean(aps)), aps=aps, map50=float(strict), f=f_at(ranked, total, threshold), best_f=f, at=at)
             report(f"  {name}: {len(indices)} pictures, mAP {np.nanmean(aps):.2f} ({' '.join(f'{a:.1f}' for a in aps)}), @0.5 {strict:.2f}, F {f_at(ranked, total, threshold):.2f} at {threshold:.3f} (best {f:.2f} at {at:.3f})")
-    net.train()
     return figures
 
 
@@ -656,11 +675,12 @@ def train(args):
     settle(ema, made, args.batch, device)
     save()
     print(f"{step} steps of {args.batch} in {spent:.0f} s", flush=True)
-    figures = judge(ema, data, lambda line: print(line, flush=True))
+    served = Served(ema).eval()
+    figures = judge(served, data, lambda line: print(line, flush=True))
     (args.out / "figures.json").write_text(json.dumps({"figures": figures, "steps": step, "seconds": spent, "arguments": {k: str(v) for k, v in vars(args).items()}}, indent=1))
     torch.save(ema.state_dict(), args.out / "weights.pt")
     if not args.no_export:
-        export(ema, args.out / "1" / "model.onnx")
+        export(served, args.out / "1" / "model.onnx")
 
 
 def floats(x, device):
@@ -680,9 +700,9 @@ def settle(ema, made, size, device):
     ema.eval()
 
 
-def export(net, path):
+def export(served, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    served = Served(net).cpu().float().eval()
+    served = served.cpu().float().eval()
     images = torch.randint(0, 256, (1, 2, SIDE, SIDE), dtype=torch.uint8)
     axes = {name: {0: "batch"} for name in ("images", "scores", "boxes")}
     extra = {"dynamo": False} if int(torch.__version__.split(".")[0]) >= 2 else {}
