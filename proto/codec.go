@@ -17,7 +17,7 @@ import (
 type Codec struct {
 	standard   encoding.CodecV2
 	maxMessage int
-	images     holders
+	images     bufferPool
 }
 
 var _ encoding.CodecV2 = (*Codec)(nil)

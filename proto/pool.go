@@ -3,11 +3,15 @@ package proto
 import (
 	"math/bits"
 	"sync"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/assay-vision/assay/inspection"
 )
 
-// Buffers are pooled in powers of two from 256 B to 32 MiB: a frame arrives in pieces of 16 KiB, and is joined to one only
-// where it must be. gRPC's own pools clear every buffer that they hand out, which for a large frame is one more walk over
-// all of its bytes, and end at 1 MiB.
+// Buffers are pooled in powers of two from 256 B to 32 MiB: a frame arrives in pieces of 16 KiB and is joined to one. gRPC's
+// own pools clear every buffer that they hand out, which for a large frame is one more walk over all of its bytes, and end
+// at 1 MiB.
 const (
 	smallestBuffer = 8
 	largestBuffer  = 25
@@ -42,4 +46,23 @@ func (p *bufferPool) Put(b *[]byte) {
 	if t := tier(c); t < len(p.tiers) && c == 1<<(smallestBuffer+t) {
 		p.tiers[t].Put(b)
 	}
+}
+
+// join copies an image out of the pieces in which it arrived, so that all who read it after that (checksum, decoder, disk) have
+// it in a row. Its buffer comes from the pool and goes back there with the last reference.
+func (p *bufferPool) join(data mem.BufferSlice, s span) *inspection.Buffer {
+	b := p.Get(s.size)
+	start, at := s.start, 0
+	for _, piece := range data {
+		if at == s.size {
+			break
+		}
+		if start >= piece.Len() {
+			start -= piece.Len()
+			continue
+		}
+		at += copy((*b)[at:], piece.ReadOnlyData()[start:])
+		start = 0
+	}
+	return inspection.NewBuffer(func() { p.Put(b) }, *b)
 }

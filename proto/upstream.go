@@ -93,7 +93,7 @@ func (r releaser) Put(*[]byte)       { r.image.Release() }
 
 // unmarshal reads the message out of the pieces in which it arrived. The image is what generated code would make of it:
 // the last one of a frame sent in several fields, none when another member of the oneof came after the frame.
-func (u *Upstream) unmarshal(data mem.BufferSlice, pool *holders) error {
+func (u *Upstream) unmarshal(data mem.BufferSlice, pool *bufferPool) error {
 	c := cursor{data: data, left: data.Len()}
 	var (
 		rest    []byte // the message without its image
@@ -128,7 +128,7 @@ func (u *Upstream) unmarshal(data mem.BufferSlice, pool *holders) error {
 	}
 	u.Msg, u.Image = msg, nil
 	if image.size > 0 {
-		u.Image = pool.hold(data, image)
+		u.Image = pool.join(data, image)
 	}
 	return nil
 }

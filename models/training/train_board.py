@@ -410,9 +410,9 @@ def boxes_of(distances):
     return torch.stack([x - d[:, 0], y - d[:, 1], x + d[:, 2], y + d[:, 3]], 1)
 
 
-def fours_of(images, side=SIDE):
-    """Bytes [N,2,side,side] as [N,side,side/4,8]: four px in a row of one plane, then of the other."""
-    return images.reshape(-1, 2, side, side // 4, 4).permute(0, 2, 3, 1, 4).reshape(-1, side, side // 4, 8)
+def fours_of(images):
+    """Bytes [N,2,SIDE,SIDE] as [N,SIDE,SIDE/4,8]: four px in a row of one plane, then of the other."""
+    return images.reshape(-1, 2, SIDE, SIDE // 4, 4).permute(0, 2, 3, 1, 4).reshape(-1, SIDE, SIDE // 4, 8)
 
 
 def rows_of(first):

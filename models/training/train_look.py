@@ -26,7 +26,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import train_board as board
-from train_board import CLASSES, SIDE, STRIDE
+from train_board import CLASSES, GRID, SIDE, STRIDE
 
 SEEN = 96  # px of a place that the second network sees, square
 NONE = len(CLASSES)
@@ -34,7 +34,6 @@ FLOOR, SURE = 0.05, 0.7  # between these the first network's score is in doubt, 
 MOST = 40  # such places of a picture, the likeliest first
 UNSEEN = 0.3  # what the scores of a place below keep: most of those that are looked at and are none lose more
 TRUSTED = 0.98  # what the second network would say of a score above
-VIEWS = (0, 3, 4, 7) # in which a place is looked at, as board.turned numbers them
 TAUGHT = 0.03  # a place that the first network marks on a training picture with this score is learnt from
 EDGE = (SEEN - STRIDE) // 2  # px that a place at the border needs beyond the picture: ground
 WIDE = SIDE + 2 * EDGE
@@ -62,7 +61,7 @@ class Look(nn.Module):
 
 class Twice(nn.Module):
     """What is exported: board.Served, whose doubtful peaks are looked at again. The log odds of such a peak become the mean of what
-    both networks give its class, the second on the mean of VIEWS; a peak that is sure counts as if the second were, too."""
+    both networks give its class; a peak that is sure counts as if the second were, too."""
 
     def __init__(self, first, look):
         super().__init__()
@@ -74,23 +73,17 @@ class Twice(nn.Module):
         fours = board.fours_of(images)
         scores, boxes = self.first.of(fours)
         surest = scores.amax(1)
-        scores = scores.permute(0, 2, 3, 1)
-        n, y, x = torch.nonzero((surest > FLOOR) & (surest < SURE)).unbind(1)
-        likeliest = surest[n, y, x].argsort(descending=True)[:MOST * images.shape[0]]
-        n, y, x = n[likeliest], y[likeliest], x[likeliest]
+        doubt = surest * ((surest > FLOOR) & (surest < SURE)).float()
+        least = doubt.flatten(1).topk(MOST)[0][:, -1].clamp(min=FLOOR)
+        n, y, x = torch.nonzero(doubt >= least[:, None, None]).unbind(1)
         padded = F.pad(fours, (0, 0, EDGE // 4, EDGE // 4, EDGE, EDGE), value=255).reshape(-1, 8)
         corner = (n * WIDE + y * STRIDE) * (WIDE // 4) + x * (STRIDE // 4)
-        found = self.looked(padded[corner[:, None, None] + self.window])
+        logits = self.look(board.stems(padded[corner[:, None, None] + self.window]))
         keep = UNSEEN + (1 - UNSEEN) * (surest > FLOOR).float()
-        rested = torch.where(scores < SURE, scores * keep[..., None], agreed(scores, torch.full_like(scores, TRUSTED)))
-        return rested.index_put((n, y, x), agreed(scores[n, y, x], found)).permute(0, 3, 1, 2), boxes
-
-    def looked(self, fours):
-        """Fours of px [M,SEEN,SEEN/4,8] to probabilities [M,C]."""
-        seen = fours.reshape(-1, SEEN, SEEN // 4, 2, 4).permute(0, 3, 1, 2, 4).reshape(-1, 2, SEEN, SEEN)
-        views = torch.stack([board.turned(seen, v) for v in VIEWS], 1).reshape(-1, 2, SEEN, SEEN)
-        logits = self.look(board.stems(board.fours_of(views, SEEN)))
-        return torch.softmax(logits.reshape(-1, len(VIEWS), NONE + 1).mean(1), 1)[:, :NONE]
+        rested = torch.where(scores < SURE, scores * keep[:, None], agreed(scores, torch.full_like(scores, TRUSTED)))
+        at = ((n * (NONE * GRID) + y) * GRID + x)[:, None] + torch.arange(NONE) * GRID ** 2  # of a place's scores, in all of them
+        both = agreed(scores.flatten()[at], torch.softmax(logits, 1)[:, :NONE])
+        return rested.flatten().index_put((at.flatten(),), both.flatten()).reshape(scores.shape), boxes
 
 
 def agreed(p, q):
