@@ -256,7 +256,8 @@ func TestMeasuringDisturbsALineByOneRunAtMost(t *testing.T) {
 	})
 }
 
-// What a graph costs may depend on what it sees: it is measured on the pictures of its golden set, in every place of a batch.
+// What a graph costs may depend on what it sees: it is measured on a picture of its golden set, in every place of a
+// batch.
 func TestAGraphIsMeasuredOnItsGoldenPicture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := startBatcher(BatcherConfig{Workers: 2, Queue: 8})

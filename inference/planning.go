@@ -132,12 +132,12 @@ func (e *Engine) measure(ctx context.Context, m *models.Model, device string) (p
 		}
 		space.Batches = common(space.Batches, s.BatchSizes())
 	}
+	if len(space.Batches) == 0 {
+		return plan.Plan{}, fmt.Errorf("%w: the graphs have no batch size in common: export them alike, or take one out of variants", inspection.ErrInvalid)
+	}
 	var err error
 	if x.picture, err = e.measuredOn(m, x.graphs[space.Variants[0]]); err != nil {
 		return plan.Plan{}, err
-	}
-	if len(space.Batches) == 0 {
-		return plan.Plan{}, fmt.Errorf("%w: the graphs have no batch size in common: export them alike, or take one out of variants", inspection.ErrInvalid)
 	}
 	return e.planner.Measure(ctx, e.planKey(m, device), space, x)
 }

@@ -3,18 +3,21 @@
 package inference_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/assay-vision/assay/inference"
+	"github.com/assay-vision/assay/inference/decode"
 	"github.com/assay-vision/assay/inspection"
 	"github.com/assay-vision/assay/models"
 )
@@ -105,6 +108,55 @@ func TestARealModelIsMeasuredOnce(t *testing.T) {
 	}
 	if !fresh.Plan.Measured.After(p.Plan.Measured) || fresh.Plan.Cached {
 		t.Errorf("measured again: got the plan of %v, want one of now", fresh.Plan.Measured)
+	}
+}
+
+// looking notes how many runs of its sessions saw nothing, and how many something.
+type looking struct {
+	inference.Runtime
+	blank, drawn atomic.Int64
+}
+
+func (l *looking) Open(ctx context.Context, m *models.Model, o inference.Opening) (inference.Session, error) {
+	s, err := l.Runtime.Open(ctx, m, o)
+	return lookingSession{s, l}, err
+}
+
+type lookingSession struct {
+	inference.Session
+	look *looking
+}
+
+func (s lookingSession) Lease(size int) (inference.Batch, error) {
+	b, err := s.Session.Lease(size)
+	return lookingBatch{b.(inference.WideBatch), s.look}, err
+}
+
+type lookingBatch struct {
+	inference.WideBatch
+	look *looking
+}
+
+func (b lookingBatch) see() {
+	if in := b.Inputs()[0]; bytes.Count(in, []byte{0}) == len(in) {
+		b.look.blank.Add(1)
+		return
+	}
+	b.look.drawn.Add(1)
+}
+
+func (b lookingBatch) Run() ([]decode.Output, error) { b.see(); return b.WideBatch.Run() }
+
+func (b lookingBatch) RunWide() ([]decode.Output, error) { b.see(); return b.WideBatch.RunWide() }
+
+func TestAModelIsMeasuredOnItsGoldenSet(t *testing.T) {
+	rt := &looking{Runtime: newORT(t)}
+	e := newEngine(t, rt, shippedModels(t))
+	if _, err := e.Profile(t.Context(), "pcb-pair", "", false); err != nil {
+		t.Fatal(err)
+	}
+	if blank, drawn := rt.blank.Load(), rt.drawn.Load(); blank > 0 || drawn == 0 {
+		t.Errorf("%d runs saw nothing and %d a picture, want a picture in all", blank, drawn)
 	}
 }
 

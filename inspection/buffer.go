@@ -2,7 +2,7 @@ package inspection
 
 import "sync/atomic"
 
-// Buffer is a frame's image bytes in the pieces in which they arrived. It is immutable and reference counted: whoever
+// Buffer is a frame's image bytes, in one piece or several. It is immutable and reference counted: whoever
 // keeps it beyond the call that handed it over takes a reference with Ref and gives it back with Release; the last
 // Release hands the memory back to where it came from.
 type Buffer struct {

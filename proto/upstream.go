@@ -13,8 +13,8 @@ import (
 	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
 
-// Upstream is an InspectRequest whose frame's image is held apart, in the buffers in which it arrived or from which it is
-// to be sent. On the wire it is the plain protobuf message. Give it to SendMsg and RecvMsg of a stream whose codec is a
+// Upstream is an InspectRequest whose frame's image is held apart: in a pooled buffer, into which it was joined as it arrived,
+// or in those from which it is to be sent. On the wire it is the plain protobuf message. Give it to SendMsg and RecvMsg of a stream whose codec is a
 // Codec.
 //
 // Sending: Msg.Frame.Image must be empty when Image is set. Image is only borrowed: the codec takes references of its own

@@ -617,18 +617,9 @@ def train(args):
     step, spent, saved, shown = 0, 0.0, time.time(), time.time()
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
+    parts = {"net": net, "ema": ema, "opt": opt}
     if checkpoint.exists():
-        c = torch.load(checkpoint, map_location=device)
-        net.load_state_dict(c["net"])
-        ema.load_state_dict(c["ema"])
-        opt.load_state_dict(c["opt"])
-        step, spent = c["step"], c["spent"]
-        print(f"goes on at step {step}, after {spent:.0f} s", flush=True)
-
-    def save():
-        state = {"net": net.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "step": step, "spent": spent}
-        torch.save(state, args.out / "checkpoint.tmp")
-        os.replace(args.out / "checkpoint.tmp", checkpoint)
+        step, spent = restore(checkpoint, parts, device)
 
     made = batches(data, args, step)
     began = time.time()
@@ -658,9 +649,9 @@ def train(args):
         opt.step()
         step += 1
         with torch.no_grad():
-            keep = min(args.ema, (1 + step) / (10 + step))
-            torch._foreach_mul_(shadow, keep)
-            torch._foreach_add_(shadow, live, alpha=1 - keep)
+            kept = min(args.ema, (1 + step) / (10 + step))
+            torch._foreach_mul_(shadow, kept)
+            torch._foreach_add_(shadow, live, alpha=1 - kept)
         if step % 200 == 0:
             for a, b in zip(ema.buffers(), net.buffers()):
                 a.copy_(b)
@@ -669,11 +660,11 @@ def train(args):
             shown = time.time()
         if time.time() - saved > 600:
             spent, began = spent + time.time() - began, time.time()
-            save()
+            keep(checkpoint, parts, step, spent)
             saved = time.time()
     spent += time.time() - began
-    settle(ema, made, args.batch, device)
-    save()
+    settle(ema, made, max(20, 3000 // args.batch), device)
+    keep(checkpoint, parts, step, spent)
     print(f"{step} steps of {args.batch} in {spent:.0f} s", flush=True)
     served = Served(ema).eval()
     figures = judge(served, data, lambda line: print(line, flush=True))
@@ -683,19 +674,34 @@ def train(args):
         export(served, args.out / "1" / "model.onnx")
 
 
+def keep(checkpoint, parts, step, spent):
+    """Write a checkpoint: the states of parts, a dictionary of networks and optimiser, and how far the run is."""
+    torch.save({**{name: part.state_dict() for name, part in parts.items()}, "step": step, "spent": spent}, checkpoint.with_suffix(".tmp"))
+    os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
+
+
+def restore(checkpoint, parts, device):
+    """Bring parts to where a checkpoint was written; returns the step and the seconds spent."""
+    held = torch.load(checkpoint, map_location=device)
+    for name, part in parts.items():
+        part.load_state_dict(held[name])
+    print(f"goes on at step {held['step']}, after {held['spent']:.0f} s", flush=True)
+    return held["step"], held["spent"]
+
+
 def floats(x, device):
     return (x.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
 
 
-def settle(ema, made, size, device):
-    """Batch normalisation's means for the averaged weights, from pictures as they are trained on."""
+def settle(ema, made, batches, device):
+    """Batch normalisation's means for the averaged weights, from what they are trained on."""
     norms = [m for m in ema.modules() if isinstance(m, nn.BatchNorm2d)]
     for m in norms:
         m.reset_running_stats()
         m.momentum = None
         m.train()
     with torch.no_grad():
-        for _ in range(max(20, 3000 // size)):
+        for _ in range(batches):
             ema(floats(next(made)[0], device))
     ema.eval()
 

@@ -211,28 +211,19 @@ def train(args):
     opt = torch.optim.AdamW([{"params": heavy, "weight_decay": args.decay}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
     step, spent, checkpoint = 0, 0.0, args.out / "checkpoint.pt"
     args.out.mkdir(parents=True, exist_ok=True)
+    parts = {"net": net, "ema": ema, "opt": opt}
     if checkpoint.exists():
-        c = torch.load(checkpoint)
-        net.load_state_dict(c["net"])
-        ema.load_state_dict(c["ema"])
-        opt.load_state_dict(c["opt"])
-        step, spent = c["step"], c["spent"]
-        print(f"goes on at step {step}, after {spent:.0f} s", flush=True)
+        step, spent = board.restore(checkpoint, parts, "cpu")
     made = board.batches(places, args, step)
     began = saved = shown = time.time()
     shadow, live, right = list(ema.parameters()), list(net.parameters()), []
-
-    def save():
-        torch.save({"net": net.state_dict(), "ema": ema.state_dict(), "opt": opt.state_dict(), "step": step, "spent": spent}, args.out / "checkpoint.tmp")
-        os.replace(args.out / "checkpoint.tmp", checkpoint)
-
     while step < args.steps:
         done = step / args.steps
         for g in opt.param_groups:
             g["lr"] = args.rate * min(1, done / 0.03 + 0.01) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         x, kinds = next(made)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = net(floats(x))
+            logits = net(board.floats(x, "cpu"))
         loss = F.cross_entropy(logits.float(), kinds, label_smoothing=args.smooth)
         opt.zero_grad(set_to_none=True)
         loss.backward()
@@ -241,42 +232,25 @@ def train(args):
         step += 1
         right.append((logits.argmax(1) == kinds).float().mean().item())
         with torch.no_grad():
-            keep = min(args.ema, step / (9 + step))
-            torch._foreach_mul_(shadow, keep)
-            torch._foreach_add_(shadow, live, alpha=1 - keep)
+            kept = min(args.ema, step / (9 + step))
+            torch._foreach_mul_(shadow, kept)
+            torch._foreach_add_(shadow, live, alpha=1 - kept)
         if time.time() - shown > args.report:
             print(f"step {step}, {done:.1%}, {spent + time.time() - began:.0f} s, loss {loss.item():.3f}, right {np.mean(right[-100:]):.2%}", flush=True)
             shown = time.time()
         if time.time() - saved > 600:
             spent, began = spent + time.time() - began, time.time()
-            save()
+            board.keep(checkpoint, parts, step, spent)
             saved = time.time()
     spent += time.time() - began
-    settle(ema, made)
-    save()
+    board.settle(ema, made, 40, "cpu")
+    board.keep(checkpoint, parts, step, spent)
     print(f"{step} steps of {args.batch} in {spent:.0f} s", flush=True)
     torch.save(ema.state_dict(), args.out / "weights.pt")
     served = Twice(first, ema).eval()
     figures = board.judge(served, data, lambda line: print(line, flush=True))
     (args.out / "figures.json").write_text(json.dumps({"figures": figures, "steps": step, "seconds": spent, "arguments": {k: str(v) for k, v in vars(args).items()}}, indent=1))
     board.export(served, args.out / "1" / "model.onnx")
-
-
-def floats(x):
-    return (x.float() / 255).contiguous(memory_format=torch.channels_last)
-
-
-def settle(ema, made):
-    """Batch normalisation's means for the averaged weights, from places as they are trained on."""
-    norms = [m for m in ema.modules() if isinstance(m, nn.BatchNorm2d)]
-    for m in norms:
-        m.reset_running_stats()
-        m.momentum = None
-        m.train()
-    with torch.no_grad():
-        for _ in range(40):
-            ema(floats(next(made)[0]))
-    ema.eval()
 
 
 def main():
