@@ -107,7 +107,7 @@ func (n *fakeNode) Inspect(rpc grpc.BidiStreamingServer[assayv1.InspectRequest, 
 			}
 			return err
 		}
-		image := string(up.Image.AppendTo(nil))
+		image := string(up.Image.Bytes())
 		up.Image.Release()
 		if err := n.take(c, up.Msg, image); err != nil {
 			return err

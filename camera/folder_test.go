@@ -147,7 +147,7 @@ func TestFolderYieldsFilesAsTheyAreInNaturalOrder(t *testing.T) {
 		if s.Frame.Serial != want.serial || s.Frame.Image.Format != want.format {
 			t.Errorf("%s: serial %q, format %s; want %q, %s", s.Name, s.Frame.Serial, s.Frame.Image.Format, want.serial, want.format)
 		}
-		if got := s.Frame.Image.Data.AppendTo(nil); !bytes.Equal(got, files[s.Name]) {
+		if got := s.Frame.Image.Data.Bytes(); !bytes.Equal(got, files[s.Name]) {
 			t.Errorf("%s: %d bytes that are not the file's %d", s.Name, len(got), len(files[s.Name]))
 		}
 		if err := s.Frame.Image.Validate(); err != nil {

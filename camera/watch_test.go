@@ -125,7 +125,7 @@ func TestWatchTakesAWholeFileAtTheSecondLook(t *testing.T) {
 	b.write(".P-18.jpg", data, 0)
 	b.want()
 	shot := b.want("P-17.jpg")[0]
-	if got := shot.Frame.Image.Data.AppendTo(nil); !bytes.Equal(got, data) {
+	if got := shot.Frame.Image.Data.Bytes(); !bytes.Equal(got, data) {
 		t.Errorf("%d bytes that are not the file's %d", len(got), len(data))
 	}
 	if want := time.Unix(2_000_000, 0).Add(-time.Hour); shot.Frame.Serial != "P-17" || !shot.Frame.CapturedAt.Equal(want) {
@@ -281,7 +281,7 @@ func TestWatchLosesNoPictureThatIsWrittenOver(t *testing.T) {
 	}
 	b.want()
 	second := b.want("latest.jpg")[0]
-	if got := second.Frame.Image.Data.AppendTo(nil); !bytes.Equal(got, aJPEG(t, 2)) {
+	if got := second.Frame.Image.Data.Bytes(); !bytes.Equal(got, aJPEG(t, 2)) {
 		t.Error("the second shot does not hold the second picture")
 	}
 	b.settle(second, true)

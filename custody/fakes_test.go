@@ -202,7 +202,7 @@ func (a *album) Keep(p Picture) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.kept = append(a.kept, p)
-	a.data = append(a.data, p.Data.AppendTo(nil))
+	a.data = append(a.data, p.Data.Bytes())
 }
 
 func (a *album) pictures() []Picture {

@@ -35,7 +35,7 @@ func (e *Engine) cut(in *instance, im inspection.Image) (tiling.Grid, error) {
 	if t == (inspection.Tiling{}) {
 		return tiling.Grid{}, nil
 	}
-	h, err := imaging.HeaderOf(im, e.limits)
+	h, err := imaging.ReadHeader(im, e.limits)
 	if err != nil || tiling.Fits(t, h.Width, h.Height) {
 		return tiling.Grid{}, err
 	}

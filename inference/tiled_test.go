@@ -154,7 +154,7 @@ func grey(w, h int, mark image.Rectangle, v byte, freed *int) inspection.Image {
 func asPNG(t *testing.T, im inspection.Image) inspection.Image {
 	t.Helper()
 	var b bytes.Buffer
-	quiet(t, png.Encode(&b, &image.Gray{Pix: im.Data.AppendTo(nil), Stride: im.Width, Rect: image.Rect(0, 0, im.Width, im.Height)}))
+	quiet(t, png.Encode(&b, &image.Gray{Pix: im.Data.Bytes(), Stride: im.Width, Rect: image.Rect(0, 0, im.Width, im.Height)}))
 	return inspection.Image{Format: inspection.FormatPNG, Data: inspection.NewBuffer(nil, b.Bytes())}
 }
 
@@ -294,7 +294,7 @@ func TestTilesThatNeverBeganAreNoAnswer(t *testing.T) {
 
 func TestATileThatFailsFailsItsFrameOnce(t *testing.T) {
 	truncated := asPNG(t, grey(100, 80, image.Rect(0, 0, 99, 70), spot, nil))
-	data := truncated.Data.AppendTo(nil)
+	data := truncated.Data.Bytes()
 	truncated.Data = inspection.NewBuffer(nil, data[:len(data)-30])
 	for _, c := range []struct {
 		name  string

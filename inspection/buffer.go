@@ -2,58 +2,33 @@ package inspection
 
 import "sync/atomic"
 
-// Buffer is a frame's image bytes, in one piece or several. It is immutable and reference counted: whoever
-// keeps it beyond the call that handed it over takes a reference with Ref and gives it back with Release; the last
-// Release hands the memory back to where it came from.
+// Buffer is a frame's image bytes. It is immutable and reference counted: whoever keeps it beyond the call that handed it
+// over takes a reference with Ref and gives it back with Release; the last Release hands the memory back to where it came
+// from.
 type Buffer struct {
-	pieces [][]byte
-	size   int
-	refs   atomic.Int64
-	free   func()
+	data []byte
+	refs atomic.Int64
+	free func()
 }
 
-// NewBuffer wraps pieces without copying them. free, which may be nil, runs when the last reference is released. The
+// NewBuffer wraps data without copying it. free, which may be nil, runs when the last reference is released. The
 // caller holds the first reference and must not change the bytes any more.
-func NewBuffer(free func(), pieces ...[]byte) *Buffer {
-	b := &Buffer{pieces: pieces, free: free}
-	for _, p := range pieces {
-		b.size += len(p)
-	}
+func NewBuffer(free func(), data []byte) *Buffer {
+	b := &Buffer{data: data, free: free}
 	b.refs.Store(1)
 	return b
 }
 
-// Len returns the number of bytes; a nil Buffer has none.
-func (b *Buffer) Len() int {
-	if b == nil {
-		return 0
-	}
-	return b.size
-}
-
-// Pieces returns the pieces in order, to be read only while a reference is held.
-func (b *Buffer) Pieces() [][]byte {
+// Bytes returns the bytes, to be read only while a reference is held; a nil Buffer has none.
+func (b *Buffer) Bytes() []byte {
 	if b == nil {
 		return nil
 	}
-	return b.pieces
+	return b.data
 }
 
-// AppendTo appends all bytes to dst, the one copy for readers that need them in a row.
-func (b *Buffer) AppendTo(dst []byte) []byte {
-	for _, p := range b.Pieces() {
-		dst = append(dst, p...)
-	}
-	return dst
-}
-
-// Contiguous returns the bytes in a row: the only piece itself, or a copy made into scratch, which grows when needed.
-func (b *Buffer) Contiguous(scratch []byte) []byte {
-	if p := b.Pieces(); len(p) == 1 {
-		return p[0]
-	}
-	return b.AppendTo(scratch[:0])
-}
+// Len returns the number of bytes.
+func (b *Buffer) Len() int { return len(b.Bytes()) }
 
 // Ref takes one more reference and returns b, so that a hand-over reads as one expression.
 func (b *Buffer) Ref() *Buffer {

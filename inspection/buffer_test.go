@@ -7,20 +7,12 @@ import (
 )
 
 func TestBufferBytes(t *testing.T) {
-	b := NewBuffer(nil, []byte("ab"), nil, []byte("cde"))
-	if b.Len() != 5 || string(b.AppendTo([]byte("x"))) != "xabcde" {
-		t.Errorf("got %d bytes, %q", b.Len(), b.AppendTo([]byte("x")))
-	}
-	scratch := make([]byte, 2, 16)
-	if got := b.Contiguous(scratch); string(got) != "abcde" || &got[0] != &scratch[0] {
-		t.Errorf("got %q, want abcde in the scratch", got)
-	}
-	one := []byte("only")
-	if got := NewBuffer(nil, one).Contiguous(nil); &got[0] != &one[0] {
-		t.Error("one piece: got a copy, want the piece itself")
+	data := []byte("abcde")
+	if b := NewBuffer(nil, data); b.Len() != 5 || &b.Bytes()[0] != &data[0] {
+		t.Errorf("got %d bytes, want the 5 themselves", b.Len())
 	}
 	var none *Buffer
-	if none.Len() != 0 || none.Pieces() != nil || len(none.Contiguous(nil)) != 0 || none.Ref() != nil {
+	if none.Len() != 0 || none.Bytes() != nil || none.Ref() != nil {
 		t.Error("a nil Buffer is not empty")
 	}
 	none.Release()

@@ -276,7 +276,7 @@ func (c *raw) close() {
 	}
 }
 
-func bytesOf(f inspection.Frame) []byte { return slices.Concat(f.Image.Data.Pieces()...) }
+func bytesOf(f inspection.Frame) []byte { return f.Image.Data.Bytes() }
 
 // withBytes is the frame with another picture.
 func withBytes(f inspection.Frame, data []byte) inspection.Frame {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -13,9 +14,9 @@ import (
 	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
 
-// Upstream is an InspectRequest whose frame's image is held apart: in a pooled buffer, into which it was joined as it arrived,
-// or in those from which it is to be sent. On the wire it is the plain protobuf message. Give it to SendMsg and RecvMsg of a stream whose codec is a
-// Codec.
+// Upstream is an InspectRequest whose frame's image is held apart: in a pooled buffer, into which it was joined as it
+// arrived, or in the one from which it is to be sent. On the wire it is the plain protobuf message. Give it to SendMsg and
+// RecvMsg of a stream whose codec is a Codec.
 //
 // Sending: Msg.Frame.Image must be empty when Image is set. Image is only borrowed: the codec takes references of its own
 // and returns them when the bytes are on the wire. A nil or empty Image sends Msg as it is.
@@ -39,7 +40,7 @@ const (
 // errHeader says that a message is all header.
 var errHeader = fmt.Errorf("%w: an InspectRequest without its image has more than %d bytes", inspection.ErrInvalid, MaxHeaderBytes)
 
-// marshal writes the message so that the image's pieces are sent from where they lie.
+// marshal writes the message so that the image is sent from where it lies.
 func (u *Upstream) marshal() (mem.BufferSlice, error) {
 	frame := u.Msg.GetFrame()
 	switch {
@@ -60,29 +61,22 @@ func (u *Upstream) marshal() (mem.BufferSlice, error) {
 	head = protowire.AppendTag(head, frameImageField, protowire.BytesType)
 	head = protowire.AppendVarint(head, uint64(size))
 
-	data := append(make(mem.BufferSlice, 0, 2+len(u.Image.Pieces())), mem.SliceBuffer(head))
-	data = appendImage(data, u.Image)
+	data := append(make(mem.BufferSlice, 0, 3), mem.SliceBuffer(head), lent(u.Image))
 	if unknown := u.Msg.ProtoReflect().GetUnknown(); len(unknown) > 0 {
 		data = append(data, mem.SliceBuffer(unknown))
 	}
 	return data, nil
 }
 
-// appendImage lays the image's pieces behind data without copying them. Each piece holds a reference on the image, which
-// the transport gives back when it has written the piece. Pieces too small for gRPC to count references on are copied.
-func appendImage(data mem.BufferSlice, image *inspection.Buffer) mem.BufferSlice {
-	views := make([][]byte, 0, len(image.Pieces()))
-	for _, p := range image.Pieces() {
-		switch {
-		case len(p) == 0:
-		case mem.IsBelowBufferPoolingThreshold(len(p)):
-			data = append(data, mem.SliceBuffer(append([]byte(nil), p...)))
-		default:
-			views = append(views, p[:len(p):len(p)])
-			data = append(data, mem.NewBuffer(&views[len(views)-1], releaser{image.Ref()}))
-		}
+// lent is an image as gRPC sends it, without a copy. It holds a reference, which the transport gives back when it has written
+// the bytes. What is too small for gRPC to count references on is copied.
+func lent(image *inspection.Buffer) mem.Buffer {
+	data := image.Bytes()
+	if mem.IsBelowBufferPoolingThreshold(len(data)) {
+		return mem.SliceBuffer(slices.Clone(data))
 	}
-	return data
+	data = data[:len(data):len(data)]
+	return mem.NewBuffer(&data, releaser{image.Ref()})
 }
 
 // releaser is a buffer pool that takes nothing back but a reference on an image.

@@ -119,7 +119,7 @@ func check(t *testing.T, b []byte, seed uint64) {
 	}
 	sent.Free()
 	if f := got.Msg.GetFrame(); f != nil && got.Image != nil {
-		f.Image = got.Image.AppendTo(nil)
+		f.Image = got.Image.Bytes()
 	}
 	if f := want.GetFrame(); f != nil && len(f.Image) == 0 { // an image that is there and empty is none
 		f.Image = nil

@@ -52,7 +52,7 @@ func answer(job inspection.Job, v inspection.Verdict, reason inspection.Reason) 
 }
 
 func (d *desk) Inspect(ctx context.Context, job inspection.Job) (inspection.Answer, error) {
-	image := job.Frame.Image.Data.AppendTo(nil)
+	image := job.Frame.Image.Data.Bytes()
 	imageErr := job.Frame.Image.Validate()
 	kept := job
 	kept.Frame.Image.Data = nil

@@ -459,7 +459,7 @@ func TestInspectManyStreams(t *testing.T) {
 	d := open(t, nil)
 	d.desk.hook = func(_ context.Context, job inspection.Job) (inspection.Answer, error) {
 		a := answer(job, inspection.Fail, inspection.ReasonDefect)
-		a.Judgement.Detail = string(job.Frame.Image.Data.AppendTo(nil))
+		a.Judgement.Detail = string(job.Frame.Image.Data.Bytes())
 		return a, nil
 	}
 	var wg sync.WaitGroup

@@ -176,7 +176,7 @@ func (s *Server) hold(image *inspection.Buffer) *inspection.Buffer {
 	return inspection.NewBuffer(func() {
 		image.Release()
 		s.budget.sub(n)
-	}, image.Pieces()...)
+	}, image.Bytes())
 }
 
 // announced records what the camera told the gate by itself.

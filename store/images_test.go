@@ -60,7 +60,7 @@ func withImage(t *testing.T, s *store.Store, seq uint64, v inspection.Verdict, s
 	}
 	return store.Picture{
 		ID: e.Key.ID(), Key: e.Key, Received: e.Received, Verdict: v, Simulated: e.Frame.Simulated, Info: e.Image,
-		Data: inspection.NewBuffer(nil, data[:size/3], data[size/3:]),
+		Data: inspection.NewBuffer(nil, data),
 	}
 }
 
@@ -120,9 +120,9 @@ func TestImagesKeepsBytesAsTheyCame(t *testing.T) {
 	s := open(t, dir)
 	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond})
 	freed := make(chan struct{})
-	p := withImage(t, s, 1, inspection.Fail, 10_001, nil)
-	data := p.Data.AppendTo(nil)
-	p.Data = inspection.NewBuffer(func() { close(freed) }, data[:10], data[10:])
+	p := withImage(t, s, 1, inspection.Fail, 600_001, nil) // more than are written at a time
+	data := p.Data.Bytes()
+	p.Data = inspection.NewBuffer(func() { close(freed) }, data)
 	if r, err := s.Get(t.Context(), p.ID); err != nil || r.Image.SHA256 != "" {
 		t.Errorf("a pending image has SHA-256 %q, %v; want none yet", r.Image.SHA256, err)
 	}
@@ -139,8 +139,8 @@ func TestImagesKeepsBytesAsTheyCame(t *testing.T) {
 	if err != nil || f.Close() != nil || !bytes.Equal(got, data) {
 		t.Errorf("read %d bytes, %v: want the %d that were sent", len(got), err, len(data))
 	}
-	if want := "2026/11/22/" + string(p.ID) + ".jpeg"; info.Ref != want || info.Size != 10_001 {
-		t.Errorf("got %+v, want ref %s and 10001 bytes", info, want)
+	if want := "2026/11/22/" + string(p.ID) + ".jpeg"; info.Ref != want || info.Size != 600_001 {
+		t.Errorf("got %+v, want ref %s and 600_001 bytes", info, want)
 	}
 	if info.SHA256 != sha256Of(got) || info.XXH128 != xxh128(got) {
 		t.Errorf("the row says %+v, want the file's checksums %s and %s", info, sha256Of(got), xxh128(got))

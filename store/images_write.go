@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/assay-vision/assay/inspection"
@@ -186,9 +187,9 @@ func (im *Images) writeFile(p Picture) (_ written, err error) {
 		}
 	}()
 	sums := newChecksums()
-	for _, piece := range p.Data.Pieces() {
-		_, _ = sums.Write(piece) // never fails
-		n, err := w.file.Write(piece)
+	for part := range slices.Chunk(p.Data.Bytes(), 256<<10) { // that is still in the cache when it is written
+		_, _ = sums.Write(part) // never fails
+		n, err := w.file.Write(part)
 		w.size += int64(n)
 		if err != nil {
 			return w, err

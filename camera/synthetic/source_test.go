@@ -71,7 +71,7 @@ func TestSourceYieldsTheSeriesAndKeepsItsTruth(t *testing.T) {
 func farthest(t *testing.T, im inspection.Image, want *image.Gray) int {
 	t.Helper()
 	decode := map[inspection.ImageFormat]func(io.Reader) (image.Image, error){inspection.FormatJPEG: jpeg.Decode, inspection.FormatPNG: png.Decode}[im.Format]
-	got, err := decode(bytes.NewReader(im.Data.AppendTo(nil)))
+	got, err := decode(bytes.NewReader(im.Data.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func TestEveryFrameOfAFilmComesInItsPlace(t *testing.T) {
 		if want := fmt.Sprintf("line 3-%06d", i+1); shot.Frame.Serial != want || shot.Name != want {
 			t.Errorf("frame %d has name %q and serial %q, want %q", i+1, shot.Name, shot.Frame.Serial, want)
 		}
-		pixels := im.Data.AppendTo(nil)
+		pixels := im.Data.Bytes()
 		for c, want := range shade(i + 1) {
 			got := float64(pixels[len(pixels)/2+c])
 			if got < want-8 || got > want+8 { // the film is JPEG

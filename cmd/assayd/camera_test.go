@@ -54,7 +54,7 @@ func newParts(t *testing.T, n int) *parts {
 }
 
 // picture is the bytes of the i-th part, counted from 0.
-func (p *parts) picture(i int) []byte { return p.shots[i%len(p.shots)].Frame.Image.Data.Pieces()[0] }
+func (p *parts) picture(i int) []byte { return p.shots[i%len(p.shots)].Frame.Image.Data.Bytes() }
 
 func (p *parts) Next(ctx context.Context) (camera.Shot, error) {
 	switch {

@@ -188,7 +188,7 @@ func farthest(p *Picture, ref image.Image) int {
 func TestDecodeRaw(t *testing.T) {
 	w, p := newTestWorker(t), newTestPicture(t)
 	raw := func(f inspection.PixelFormat, width, height, stride int, data []byte) inspection.Image {
-		return inspection.Image{Format: inspection.FormatRaw, PixelFormat: f, Width: width, Height: height, Stride: stride, Data: inspection.NewBuffer(nil, data[:3], data[3:])}
+		return inspection.Image{Format: inspection.FormatRaw, PixelFormat: f, Width: width, Height: height, Stride: stride, Data: inspection.NewBuffer(nil, data)}
 	}
 	for _, c := range []struct {
 		name   string
@@ -336,7 +336,7 @@ func samples(t *testing.T) map[string]inspection.Image {
 func TestDecodeRefusesTruncationAtEveryPercent(t *testing.T) {
 	w, p := newTestWorker(t), newTestPicture(t)
 	for name, im := range samples(t) {
-		data := im.Data.Pieces()[0]
+		data := im.Data.Bytes()
 		if err := w.Decode(im, Gray, p); err != nil {
 			t.Fatalf("%s, whole: %v", name, err)
 		}
@@ -357,7 +357,7 @@ func TestDecodeRefusesTruncationAtEveryPercent(t *testing.T) {
 func TestDecodeAcceptsBytesAfterTheEnd(t *testing.T) {
 	w, p := newTestWorker(t), newTestPicture(t)
 	for name, im := range samples(t) {
-		im.Data = inspection.NewBuffer(nil, im.Data.Pieces()[0], []byte("\x00\x00camera telemetry\xff"))
+		im.Data = inspection.NewBuffer(nil, append(bytes.Clone(im.Data.Bytes()), "\x00\x00camera telemetry\xff"...))
 		if err := w.Decode(im, Gray, p); err != nil {
 			t.Errorf("%s with bytes after its end: %v", name, err)
 		}
@@ -370,7 +370,7 @@ func TestDecodeOfFlippedBitsLeaksNothing(t *testing.T) {
 	w, p, q := newTestWorker(t), newTestPicture(t), newTestPicture(t)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for name, im := range samples(t) {
-		data, refused, n := bytes.Clone(im.Data.Pieces()[0]), 0, 200
+		data, refused, n := bytes.Clone(im.Data.Bytes()), 0, 200
 		for range n {
 			bit := rng.IntN(len(data) * 8)
 			data[bit/8] ^= 1 << (bit % 8)
@@ -415,7 +415,7 @@ func TestDecodeRemembersNothing(t *testing.T) {
 	w, p := newTestWorker(t), newTestPicture(t)
 	pictures := samples(t)
 	for before, im := range pictures {
-		data := im.Data.Pieces()[0]
+		data := im.Data.Bytes()
 		for n := 0; n < len(data); n += max(len(data)/50, 1) {
 			im.Data = inspection.NewBuffer(nil, data[:n])
 			if err := w.Decode(im, Gray, p); !errors.Is(err, inspection.ErrImage) {

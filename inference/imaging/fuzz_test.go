@@ -39,7 +39,7 @@ func FuzzDecode(f *testing.F) {
 			decode := func() error { return w.Decode(im, colour, p) }
 			if i >= 3 { // small inputs, so that JPEGs are decoded smaller
 				spec := Spec{Width: 3, Height: 2, Colour: colour, Scaled: true}
-				if h, err := ReadHeader(im, data, Limits{}); err == nil && im.Format == inspection.FormatJPEG {
+				if h, err := ReadHeader(im, Limits{}); err == nil && im.Format == inspection.FormatJPEG {
 					scale = scaleFor([]Spec{spec}, h.Width, h.Height)
 				}
 				decode = func() error { return w.DecodeFor(im, []Spec{spec}, false, p) }
@@ -51,7 +51,7 @@ func FuzzDecode(f *testing.F) {
 				}
 				continue
 			}
-			h, err := ReadHeader(im, data, Limits{})
+			h, err := ReadHeader(im, Limits{})
 			if err != nil || p.Width() != h.Width/scale || p.Height() != h.Height/scale || len(p.Bytes()) != p.Width()*p.Height()*colour.Components() {
 				t.Fatalf("decoded %d x %d px in %d bytes; the header says %+v, %v", p.Width(), p.Height(), len(p.Bytes()), h, err)
 			}

@@ -1,7 +1,6 @@
 package imaging
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/assay-vision/assay/inspection"
@@ -35,12 +34,12 @@ type Header struct {
 	Progressive bool // a JPEG of many scans
 }
 
-// ReadHeader reads what data declares, without decoding, and holds it against limits and against the width and height
-// that im states. data are im's bytes in a row; their beginning is enough. Errors wrap inspection.ErrImage or
-// inspection.ErrImageTooLarge.
-func ReadHeader(im inspection.Image, data []byte, limits Limits) (Header, error) {
+// ReadHeader reads what im's bytes declare, without decoding, and holds it against limits and against the width and height
+// that im states. Errors wrap inspection.ErrImage or inspection.ErrImageTooLarge.
+func ReadHeader(im inspection.Image, limits Limits) (Header, error) {
 	limits = limits.orDefault()
-	if n := max(len(data), im.Data.Len()); n > limits.MaxBytes {
+	data := im.Data.Bytes()
+	if n := len(data); n > limits.MaxBytes {
 		return Header{}, fmt.Errorf("%w: %d bytes, at most %d are taken", inspection.ErrImageTooLarge, n, limits.MaxBytes)
 	}
 	var h Header
@@ -59,20 +58,6 @@ func ReadHeader(im inspection.Image, data []byte, limits Limits) (Header, error)
 		return Header{}, err
 	}
 	return h, h.check(im, limits)
-}
-
-// HeaderOf is ReadHeader for bytes that may lie in several pieces: they are joined only where the first, in which a camera's
-// header lies, does not hold it.
-func HeaderOf(im inspection.Image, limits Limits) (Header, error) {
-	pieces := im.Data.Pieces()
-	if len(pieces) == 0 {
-		return ReadHeader(im, nil, limits)
-	}
-	h, err := ReadHeader(im, pieces[0], limits)
-	if err == nil || len(pieces) == 1 || im.Format == inspection.FormatRaw || errors.Is(err, inspection.ErrImageTooLarge) {
-		return h, err
-	}
-	return ReadHeader(im, im.Data.AppendTo(nil), limits)
 }
 
 func (h Header) check(im inspection.Image, limits Limits) error {

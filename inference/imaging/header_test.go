@@ -17,7 +17,7 @@ func FuzzHeader(f *testing.F) {
 			Format: inspection.ImageFormat(format), PixelFormat: inspection.Mono8,
 			Width: width, Height: height, Stride: stride, Data: inspection.NewBuffer(nil, data),
 		}
-		h, err := ReadHeader(im, data, Limits{MaxPixels: 1000})
+		h, err := ReadHeader(im, Limits{MaxPixels: 1000})
 		if err != nil {
 			if !errors.Is(err, inspection.ErrImage) {
 				t.Fatalf("got %v, want ErrImage", err)

@@ -29,8 +29,8 @@ func bayer(p inspection.PixelFormat) (gray, bgr gocv.ColorConversionCode, ok boo
 	}
 }
 
-// decodeRaw brings raw pixels from the frame's pieces into dst in one pass; only a Bayer pattern, which needs neighbours,
-// is put together first. lent: dst may read the frame's bytes where they need no change.
+// decodeRaw brings raw pixels into dst in one pass; only a Bayer pattern, which OpenCV reads, is packed first where there are
+// gaps between its rows. im is valid: its bytes are enough. lent: dst may read the frame's bytes where they need no change.
 func (w *Worker) decodeRaw(im inspection.Image, colour Colour, lent bool, dst *Picture) error {
 	if gray, bgr, ok := bayer(im.PixelFormat); ok {
 		return w.decodeBayer(im, colour, gray, bgr, dst)
@@ -44,12 +44,9 @@ func (w *Worker) decodeRaw(im inspection.Image, colour Colour, lent bool, dst *P
 	if err := dst.reset(im.Width, im.Height, channels); err != nil {
 		return err
 	}
-	if n := im.Width * bpp; len(w.line) < n {
-		w.line = make([]byte, n)
-	}
-	rows := rawRows(im)
+	data := im.Data.Bytes()
 	for y := range im.Height {
-		out, in := dst.buf[y*im.Width*channels:], rows.next(w.line)
+		out, in := dst.buf[y*im.Width*channels:], data[y*im.Stride:]
 		switch {
 		case bpp == 1:
 			spread3(out, in, im.Width, false)
@@ -80,81 +77,22 @@ func (w *Worker) decodeBayer(im inspection.Image, colour Colour, gray, bgr gocv.
 	return nil
 }
 
-// pack makes dst im's rows without the gaps between them. Where im came in one piece without gaps and may be lent, dst
-// reads it where it lies.
+// pack makes dst im's rows without the gaps between them. Where there are none and im may be lent, dst reads it where it
+// lies.
 func pack(im inspection.Image, lent bool, dst *Picture) error {
 	bpp := im.PixelFormat.BytesPerPixel()
-	row, pieces := im.Width*bpp, im.Data.Pieces()
-	if lent && len(pieces) == 1 && im.Stride == row {
-		dst.borrow(pieces[0][:row*im.Height:row*im.Height], im.Width, im.Height, bpp)
+	row, data := im.Width*bpp, im.Data.Bytes()
+	if lent && im.Stride == row {
+		dst.borrow(data[:row*im.Height:row*im.Height], im.Width, im.Height, bpp)
 		return nil
 	}
 	if err := dst.reset(im.Width, im.Height, bpp); err != nil {
 		return err
 	}
-	rows := rawRows(im)
-	if im.Stride == row {
-		rows.copy(dst.buf)
-		return nil
-	}
 	for y := range im.Height {
-		rows.skip()
-		rows.copy(dst.buf[y*row : (y+1)*row])
+		copy(dst.buf[y*row:(y+1)*row], data[y*im.Stride:])
 	}
 	return nil
-}
-
-// rowReader reads a raw image's rows, in order, from the pieces in which it came.
-type rowReader struct {
-	pieces   [][]byte // after the one that is being read
-	rest     []byte   // of that one
-	row, gap int      // bytes
-	begun    bool
-}
-
-// rawRows returns a reader at the first row. im is valid: its bytes are enough.
-func rawRows(im inspection.Image) rowReader {
-	row := im.Width * im.PixelFormat.BytesPerPixel()
-	return rowReader{pieces: im.Data.Pieces(), row: row, gap: im.Stride - row}
-}
-
-// next returns the next row: in its piece where it lies in one, else joined in scratch, which must be as long.
-func (r *rowReader) next(scratch []byte) []byte {
-	r.skip()
-	if in := r.some(r.row); len(in) == r.row {
-		r.rest = r.rest[r.row:]
-		return in
-	}
-	r.copy(scratch[:r.row])
-	return scratch[:r.row]
-}
-
-// copy reads len(dst) bytes.
-func (r *rowReader) copy(dst []byte) {
-	for len(dst) > 0 {
-		n := copy(dst, r.some(len(dst)))
-		dst, r.rest = dst[n:], r.rest[n:]
-	}
-}
-
-// skip leaps over the gap before a row; the first has none.
-func (r *rowReader) skip() {
-	gap := r.gap
-	if !r.begun {
-		gap, r.begun = 0, true
-	}
-	for gap > 0 {
-		n := len(r.some(gap))
-		gap, r.rest = gap-n, r.rest[n:]
-	}
-}
-
-// some returns the next bytes, at most n and at least one, without reading over them.
-func (r *rowReader) some(n int) []byte {
-	for len(r.rest) == 0 {
-		r.rest, r.pieces = r.pieces[0], r.pieces[1:]
-	}
-	return r.rest[:min(n, len(r.rest))]
 }
 
 // wideUnless says whether to use vector instructions: where there are any, unless plain.

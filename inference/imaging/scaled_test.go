@@ -209,7 +209,7 @@ func TestScaledDecodeRefusesTruncationAtEveryPercent(t *testing.T) {
 		if im.Format != inspection.FormatJPEG {
 			continue
 		}
-		data := im.Data.Pieces()[0]
+		data := im.Data.Bytes()
 		cuts := []int{len(data) - 1, len(data) - 2, len(data) - 3}
 		for percent := range 100 {
 			cuts = append(cuts, len(data)*percent/100)
@@ -248,7 +248,7 @@ func TestScaledDecodeIsAsStrict(t *testing.T) {
 		if im.Format != inspection.FormatJPEG {
 			continue
 		}
-		data, refused := bytes.Clone(im.Data.Pieces()[0]), 0
+		data, refused := bytes.Clone(im.Data.Bytes()), 0
 		for range 150 {
 			bit := rng.IntN(len(data) * 8)
 			data[bit/8] ^= 1 << (bit % 8)

@@ -159,25 +159,3 @@ func TestTilesThatCannotBeFilled(t *testing.T) {
 		t.Error("a slot of another size: got no error")
 	}
 }
-
-func TestTheHeaderIsFoundInWhateverPieces(t *testing.T) {
-	data := encodeJPEG(t, scene(60, 40), 90)
-	for _, at := range []int{1, 3, 20, 200, len(data) - 1} {
-		im := inspection.Image{Format: inspection.FormatJPEG, Data: inspection.NewBuffer(nil, data[:at], data[at:])}
-		if h, err := HeaderOf(im, Limits{}); err != nil || h.Width != 60 || h.Height != 40 {
-			t.Errorf("cut at %d: got %+v, %v", at, h, err)
-		}
-		if _, err := HeaderOf(im, Limits{MaxPixels: 2399}); !errors.Is(err, inspection.ErrImageTooLarge) {
-			t.Errorf("cut at %d, too large: got %v", at, err)
-		}
-	}
-	raw := rawFrame(inspection.Mono8, 30, 20, 7)
-	if h, err := HeaderOf(raw, Limits{}); err != nil || h.Width != 30 || h.Height != 20 {
-		t.Errorf("raw: got %+v, %v", h, err)
-	}
-	for _, im := range []inspection.Image{{Format: inspection.FormatJPEG}, {Format: inspection.FormatJPEG, Data: inspection.NewBuffer(nil, data[:20])}} {
-		if _, err := HeaderOf(im, Limits{}); !errors.Is(err, inspection.ErrImage) {
-			t.Errorf("%d bytes: got %v, want ErrImage", im.Data.Len(), err)
-		}
-	}
-}

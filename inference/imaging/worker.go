@@ -14,8 +14,7 @@ import (
 // a time. Nothing in it carries from one frame to the next but memory to write over.
 type Worker struct {
 	limits Limits
-	join   []byte  // bytes of an image that came in several pieces
-	line   []byte  // a raw row that lay in two pieces, or three grey rows to measure
+	line   []byte  // three grey rows to measure
 	rows   []int32 // which rows to measure
 
 	raw, gray, small, fitted, boxed, shifted, fittedRef, tile, tileRef Picture
@@ -66,23 +65,14 @@ func (w *Worker) decode(im inspection.Image, colour Colour, specs []Spec, lent b
 }
 
 func (w *Worker) decodeInto(im inspection.Image, colour Colour, specs []Spec, lent bool, dst *Picture) error {
-	if im.Data.Len() > w.limits.MaxBytes {
-		return fmt.Errorf("%w: %d bytes, at most %d are taken", inspection.ErrImageTooLarge, im.Data.Len(), w.limits.MaxBytes)
-	}
-	if im.Format == inspection.FormatRaw { // is never joined: its rows are taken from the pieces
-		if _, err := ReadHeader(im, nil, w.limits); err != nil {
-			return err
-		}
-		return w.decodeRaw(im, colour, lent, dst)
-	}
-	data := im.Data.Contiguous(w.join)
-	if len(im.Data.Pieces()) > 1 {
-		w.join = data
-	}
-	h, err := ReadHeader(im, data, w.limits)
+	h, err := ReadHeader(im, w.limits)
 	if err != nil {
 		return err
 	}
+	if im.Format == inspection.FormatRaw {
+		return w.decodeRaw(im, colour, lent, dst)
+	}
+	data := im.Data.Bytes()
 	if im.Format == inspection.FormatPNG {
 		if err := dst.reset(h.Width, h.Height, colour.Components()); err != nil {
 			return err
