@@ -43,7 +43,7 @@ func Default() Config {
 		InFlight:       1024,
 		PoisonAttempts: 3,
 		CommitGroup:    256,
-		CommitSpacing:  5 * time.Millisecond,
+		CommitSpacing:  15 * time.Millisecond,
 		CommitQueue:    4096,
 		Unrecorded:     16384,
 		CommitReserve:  10 * time.Millisecond,
@@ -72,7 +72,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: custody.Config.ReplyMargin is %v: give 0 or more", inspection.ErrInvalid, c.ReplyMargin)
 	}
 	if c.CommitSpacing < 0 || c.CommitSpacing >= time.Second {
-		return fmt.Errorf("%w: custody.Config.CommitSpacing is %v: give 0 to a second, such as 5ms", inspection.ErrInvalid, c.CommitSpacing)
+		return fmt.Errorf("%w: custody.Config.CommitSpacing is %v: give 0 to a second, such as 15ms", inspection.ErrInvalid, c.CommitSpacing)
 	}
 	return nil
 }

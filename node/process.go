@@ -10,7 +10,9 @@ import (
 // A thread of Go's, its monitor, looks every 20 us for goroutines that have been in C or in the kernel for long, to give
 // the slot that they hold to another one. Models run for milliseconds and disks sync for hundreds of microseconds, so it
 // always finds some: it woke up 3,700 times a second and used 9 % of a core (measured, 2 cores, Linux 6.18). With a slot
-// for every core and every model that runs nobody waits for the monitor, and it may look more seldom.
+// for every thread that infers and one for every two cores nobody waits for the monitor, and it may look more seldom. Each slot
+// that is free has a thread woken up for the little that there is to do, in the way of a model: one for every core cost 2 %
+// more.
 const monitorSlack = 2 * time.Millisecond
 
 // Settle makes the process fit for so many native threads that infer; 0: one for each core. It is for a process that does
@@ -20,7 +22,7 @@ func Settle(threads int, log *slog.Logger) {
 		threads = runtime.NumCPU()
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + threads)
+		runtime.GOMAXPROCS((runtime.GOMAXPROCS(0)+1)/2 + threads)
 	}
 	if err := slowMonitor(monitorSlack); err != nil {
 		log.Debug("Go's monitor keeps its pace, which costs some CPU", "error", err)
