@@ -48,7 +48,7 @@ func (d *Desk) margin(job inspection.Job) time.Duration {
 	return min(d.cfg.ReplyMargin, max(0, time.Until(job.Deadline)/4))
 }
 
-// decideBy is when the desk stops waiting for the engine: the last call less the measured 90th percentile of a commit,
+// decideBy is when the desk stops waiting for the engine: the last call less the measured 70th percentile of a commit,
 // but never so early that the engine has less than half of what is left. Zero means never. A larger reserve would give up
 // more frames than it gets recorded: few are judged just then, and the median commit takes a tenth of the 99th percentile.
 func (d *Desk) decideBy(job inspection.Job) time.Time {
@@ -56,7 +56,7 @@ func (d *Desk) decideBy(job inspection.Job) time.Time {
 		return time.Time{}
 	}
 	last := job.Deadline.Add(-d.margin(job))
-	return last.Add(-min(d.reserve.p90(), max(0, time.Until(last)/2)))
+	return last.Add(-min(d.reserve.p70(), max(0, time.Until(last)/2)))
 }
 
 // commitBy is until when the commit of a frame's answer may be put off: the last call less the measured 99th percentile of

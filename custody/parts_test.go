@@ -65,20 +65,20 @@ func TestReserve(t *testing.T) {
 	for range early - 1 {
 		r.add(time.Millisecond)
 	}
-	if often, nearly := r.p90(), r.p99(); often != 25*time.Millisecond || nearly != often {
+	if often, nearly := r.p70(), r.p99(); often != 25*time.Millisecond || nearly != often {
 		t.Errorf("after %d samples: %v and %v, want the configured 25ms", early-1, often, nearly)
 	}
 	r.add(2 * time.Millisecond)
-	if often, nearly := r.p90(), r.p99(); often != 2*time.Millisecond || nearly != often {
-		t.Errorf("after %d samples: %v and %v, want the longest of them", early, often, nearly)
+	if often, nearly := r.p70(), r.p99(); often != time.Millisecond || nearly != 2*time.Millisecond {
+		t.Errorf("after %d samples: %v and %v, want what most took and the longest", early, often, nearly)
 	}
 	r = newReserve(25 * time.Millisecond)
 	order := rand.New(rand.NewPCG(1, 1)).Perm(512)
 	for _, i := range order {
 		r.add(time.Duration(i+1) * time.Millisecond)
 	}
-	if often, nearly := r.p90(), r.p99(); often != 461*time.Millisecond || nearly != 507*time.Millisecond { // ceil(0.9 * 512) and of 0.99
-		t.Errorf("of 1..512 ms: %v and %v, want 461ms and 507ms", often, nearly)
+	if often, nearly := r.p70(), r.p99(); often != 359*time.Millisecond || nearly != 507*time.Millisecond { // ceil(0.7 * 512) and of 0.99
+		t.Errorf("of 1..512 ms: %v and %v, want 359ms and 507ms", often, nearly)
 	}
 	for range 512 {
 		r.add(time.Millisecond)

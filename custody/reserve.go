@@ -13,7 +13,7 @@ type reserve struct {
 	samples [512]time.Duration
 	sorted  [512]time.Duration // scratch
 	n       int                // samples ever taken
-	often   time.Duration      // nine of ten writes take no longer
+	often   time.Duration      // seven of ten writes take no longer
 	nearly  time.Duration      // 99 of 100
 }
 
@@ -34,11 +34,11 @@ func (r *reserve) add(d time.Duration) {
 	}
 	s := r.sorted[:copy(r.sorted[:], r.samples[:min(r.n, len(r.samples))])]
 	slices.Sort(s)
-	r.often, r.nearly = s[(len(s)*90-1)/100], s[(len(s)*99-1)/100]
+	r.often, r.nearly = s[(len(s)*70-1)/100], s[(len(s)*99-1)/100]
 }
 
-// p90 is for work that is worth trying: one answer in ten would come too late if all came as late as it allows.
-func (r *reserve) p90() time.Duration {
+// p70 is for work that is worth trying: three answers in ten would come too late if all came as late as it allows, and few do.
+func (r *reserve) p70() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.often

@@ -13,8 +13,7 @@ import (
 )
 
 // Codec is gRPC's protobuf codec with one more message: an *Upstream is sent without a copy of its image, and
-// received with one. Everything else
-// goes through the standard codec, and the wire is plain protobuf in both directions.
+// received with one. Everything else goes through the standard codec, and the wire is plain protobuf in both directions.
 type Codec struct {
 	standard   encoding.CodecV2
 	maxMessage int
