@@ -1,0 +1,27 @@
+package node
+
+import (
+	"log/slog"
+	"runtime"
+	"testing"
+)
+
+// Not parallel: it changes the process.
+func TestSlotsAreForThreadsThatInferAndHalfTheCores(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	log := slog.New(slog.DiscardHandler)
+	t.Setenv("GOMAXPROCS", "")
+	for _, c := range []struct{ procs, threads, want int }{{1, 1, 2}, {2, 2, 3}, {3, 1, 3}, {16, 16, 24}} {
+		runtime.GOMAXPROCS(c.procs)
+		Settle(c.threads, log)
+		if got := runtime.GOMAXPROCS(0); got != c.want {
+			t.Errorf("%d cores, %d threads: got %d slots, want %d", c.procs, c.threads, got, c.want)
+		}
+	}
+	t.Setenv("GOMAXPROCS", "2")
+	runtime.GOMAXPROCS(2)
+	if Settle(2, log); runtime.GOMAXPROCS(0) != 2 {
+		t.Errorf("got %d slots, want the environment's 2", runtime.GOMAXPROCS(0))
+	}
+}
