@@ -17,7 +17,7 @@ import (
 type Store interface {
 	// Commit writes all entries or none, in their order, and returns when they are on disk. A new result whose key is
 	// recorded already must not become a second one: a commit that was reported as failed may have happened.
-	// ErrDiskFull means that nothing can be recorded until space is back.
+	// ErrDiskFull means that nothing can be recorded until space is back. The slice is lent for the call.
 	Commit(ctx context.Context, entries []inspection.Entry) error
 	// Lookup returns the recorded result of a key, or an error that wraps inspection.ErrNotFound where its frame has still
 	// to be judged; the result beside that error holds what was announced or said of the key before.

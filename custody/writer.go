@@ -41,9 +41,10 @@ type writer struct {
 	mu     sync.Mutex
 	closed bool
 
-	began    time.Time // of the last commit; loop only
-	failing  bool      // the last commit failed; loop only
-	failed   int       // entries not recorded since the last log line; loop only
+	began    time.Time          // of the last commit; loop only
+	entries  []inspection.Entry // memory for those of one commit; loop only
+	failing  bool               // the last commit failed; loop only
+	failed   int                // entries not recorded since the last log line; loop only
 	reported time.Time
 }
 
@@ -175,10 +176,12 @@ func (w *writer) commitBatch(ctx context.Context, batch []*write) {
 }
 
 func (w *writer) commitOnce(ctx context.Context, batch []*write) error {
-	var entries []inspection.Entry
+	entries := w.entries[:0]
 	for _, wr := range batch {
 		entries = append(entries, wr.entries...)
 	}
+	w.entries = entries
+	defer clear(entries) // or they would keep alive what they point to
 	began := time.Now()
 	w.began = began
 	err := w.store.Commit(ctx, entries)

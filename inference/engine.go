@@ -130,8 +130,8 @@ func (e *Engine) inspect(ctx context.Context, job inspection.Job) (inspection.Ju
 		e.leave(in)
 		return inspection.Judgement{}, err
 	}
-	s := &sample{engine: e, in: in, frame: job.Frame, templates: templates, image: job.Frame.Image.Data.Ref(), since: time.Now()}
-	order := Order{Class: job.Class, Deadline: job.Deadline, Format: job.Frame.Image.Format, Bytes: s.image.Len()}
+	s := newSample(e, in, &job.Frame, templates)
+	order := Order{Class: job.Class, Deadline: job.Deadline, Format: job.Frame.Image.Format, Bytes: s.image.Data.Len()}
 	if len(grid.Tiles) > 1 {
 		err = e.doTiles(ctx, order, s, grid)
 	} else {

@@ -13,9 +13,9 @@ import (
 type sample struct {
 	engine    *Engine
 	in        *instance
-	frame     inspection.Frame
-	templates []*imaging.Template  // one for each input; nil where nothing is compared
-	image     *inspection.Buffer   // our reference to the frame's bytes
+	templates []*imaging.Template // one for each input; nil where nothing is compared
+	key       inspection.FrameKey
+	image     inspection.Image     // holds a reference to its bytes
 	since     time.Time            // when it was queued
 	filled    time.Time            // when its slot was full
 	place     inspection.Placement // in the first input, which is the one that boxes refer to
@@ -27,6 +27,13 @@ type sample struct {
 }
 
 var _ Task = (*sample)(nil)
+
+// newSample makes the sample of a frame, with references to its bytes and to in that Release gives back.
+func newSample(e *Engine, in *instance, f *inspection.Frame, templates []*imaging.Template) *sample {
+	s := &sample{engine: e, in: in, key: f.Key, image: f.Image, templates: templates, since: time.Now()}
+	s.image.Data.Ref()
+	return s
+}
 
 // Fill implements Task: decode, measure, align, fill.
 func (s *sample) Fill(worker int, slots [][]byte) error {
@@ -73,7 +80,7 @@ func (s *sample) picture(t *thread) *imaging.Picture {
 func (s *sample) decode(t *thread) error {
 	full := s.shared != nil || s.in.recipe.Reference.Align == inspection.AlignTranslation
 	p := s.picture(t)
-	err := t.imaging.DecodeFor(s.frame.Image, s.in.model.specs, full, p)
+	err := t.imaging.DecodeFor(s.image, s.in.model.specs, full, p)
 	if err != nil {
 		return err
 	}
@@ -81,7 +88,7 @@ func (s *sample) decode(t *thread) error {
 		return err
 	}
 	if s.in.recipe.Image.RefuseRepeated {
-		s.facts.Repeated = s.engine.repeats.see(s.frame.Key, s.engine.prints.Of(p))
+		s.facts.Repeated = s.engine.repeats.see(s.key, s.engine.prints.Of(p))
 	}
 	return nil
 }
@@ -114,6 +121,6 @@ func (s *sample) Read(outs []decode.Output, at int, start, end time.Time) (err e
 
 // Release implements Task.
 func (s *sample) Release() {
-	s.image.Release()
+	s.image.Data.Release()
 	s.engine.leave(s.in)
 }

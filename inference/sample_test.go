@@ -32,7 +32,7 @@ func TestARecipeThatAlignsDecodesInFull(t *testing.T) {
 				recipe: &inspection.Recipe{Reference: inspection.ReferenceSpec{Align: align}},
 				model:  &loaded{specs: []imaging.Spec{spec}},
 			},
-			frame: inspection.Frame{Image: inspection.Image{Format: inspection.FormatJPEG, Data: inspection.NewBuffer(nil, b.Bytes())}},
+			image: inspection.Image{Format: inspection.FormatJPEG, Data: inspection.NewBuffer(nil, b.Bytes())},
 		}
 		if err := s.decode(th); err != nil {
 			t.Fatal(err)

@@ -240,7 +240,7 @@ func TestHeatmapsOfTilesBecomeOne(t *testing.T) {
 	in := e.instances[pair{j.Recipe.Digest, j.Model.Digest}]
 	in.model.decoder = heating{in.model.decoder}
 	in.jobs++
-	smp := &sample{engine: e, in: in, frame: j.Frame, image: j.Frame.Image.Data.Ref(), since: time.Now()}
+	smp := newSample(e, in, &j.Frame, nil)
 	g, err := e.cut(in, j.Frame.Image)
 	quiet(t, err)
 	quiet(t, e.doTiles(context.Background(), Order{}, smp, g))
@@ -259,7 +259,7 @@ func inTiles(t *testing.T, e *Engine, j inspection.Job) *tiled {
 	g, err := e.cut(in, j.Frame.Image)
 	quiet(t, err)
 	quiet(t, e.gate.enter(t.Context(), j.Class, nil))
-	f := newTiled(&sample{engine: e, in: in, frame: j.Frame, image: j.Frame.Image.Data.Ref(), since: time.Now()}, Order{}, g)
+	f := newTiled(newSample(e, in, &j.Frame, nil), Order{}, g)
 	return f
 }
 
@@ -269,7 +269,7 @@ func TestAFrameIsDecodedByItsFirstTileAlone(t *testing.T) {
 	f := inTiles(t, e, job(asPNG(t, grey(100, 80, image.Rect(0, 0, 100, 80), 9, nil))))
 	slot := make([]byte, 32*32)
 	quiet(t, (&tile{of: f, at: 0}).Fill(0, [][]byte{slot}))
-	f.frame.Image = inspection.Image{} // nothing is left to decode
+	f.image = inspection.Image{Data: f.image.Data} // nothing is left to decode
 	clear(slot)
 	last := &tile{of: f, at: len(f.grid.Tiles) - 1}
 	if err := last.Fill(0, [][]byte{slot}); err != nil || !bytes.Equal(slot, bytes.Repeat([]byte{9}, 32*32)) {

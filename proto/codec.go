@@ -61,7 +61,8 @@ func (c *Codec) Unmarshal(data mem.BufferSlice, v any) error {
 const (
 	streamWindow     = 8 << 20
 	connectionWindow = 16 << 20
-	ioBuffer         = 256 << 10 // of a read or write; pooled, and none is held while nothing comes
+	frameBuffer      = 256 << 10 // where frames are read or written; pooled, and none is held while nothing comes
+	replyBuffer      = 32 << 10  // where replies are
 )
 
 // maxReply is the largest message that a client takes: a page of a thousand results with all their candidates.
@@ -75,7 +76,7 @@ func ServerOptions(maxUpstream, maxMessage int) []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(maxUpstream),
 		experimental.BufferPool(&bufferPool{}),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connectionWindow),
-		grpc.ReadBufferSize(ioBuffer), grpc.WriteBufferSize(ioBuffer),
+		grpc.ReadBufferSize(frameBuffer), grpc.WriteBufferSize(replyBuffer),
 	}
 }
 
@@ -85,6 +86,6 @@ func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(NewCodec(0)), grpc.MaxCallRecvMsgSize(maxReply)),
 		experimental.WithBufferPool(&bufferPool{}),
-		grpc.WithReadBufferSize(ioBuffer), grpc.WithWriteBufferSize(ioBuffer),
+		grpc.WithReadBufferSize(replyBuffer), grpc.WithWriteBufferSize(frameBuffer),
 	}
 }

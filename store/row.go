@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/assay-vision/assay/inspection"
@@ -257,8 +259,22 @@ func (r *judgementRow) picture() any {
 	return r.Heatmap.PNG
 }
 
+// text is memory to write JSON into.
+type text struct {
+	bytes.Buffer
+	json *json.Encoder
+}
+
+var texts = sync.Pool{New: func() any {
+	t := new(text)
+	t.json = json.NewEncoder(&t.Buffer)
+	return t
+}}
+
 func encodeJudgement(j inspection.Judgement) (*judgementRow, error) {
 	r := &judgementRow{Judgement: j}
+	t := texts.Get().(*text)
+	defer texts.Put(t)
 	for _, c := range [...]struct {
 		name  string
 		empty bool
@@ -273,11 +289,11 @@ func encodeJudgement(j inspection.Judgement) (*judgementRow, error) {
 		if c.empty {
 			continue
 		}
-		b, err := json.Marshal(c.value)
-		if err != nil {
+		t.Reset()
+		if err := t.json.Encode(c.value); err != nil {
 			return nil, fmt.Errorf("%w: judgement's %s cannot be kept: %w", inspection.ErrInvalid, c.name, err)
 		}
-		*c.into = string(b)
+		*c.into = string(bytes.TrimSuffix(t.Bytes(), []byte("\n")))
 	}
 	return r, nil
 }
