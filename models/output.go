@@ -15,7 +15,7 @@ const (
 	DecoderSSD        = "ssd"          // scores [N,A,C] (C+1 with a background class); boxes [N,A,4]
 	DecoderYOLOv5     = "yolov5"       // output [N,A,5+C]: cx cy w h in px, objectness, class scores; 5+C+M with prototypes
 	DecoderYOLOv8     = "yolov8"       // output [N,4+C,A]: cx cy w h in px, class scores; 4+C+M with prototypes
-	DecoderEnd2End    = "yolo-end2end" // output [N,K,6]: x1 y1 x2 y2 in px, score, class; 6+M with prototypes
+	DecoderEnd2End    = "yolo-end2end" // output [N,K,6]: box, mostly x1 y1 x2 y2 in px, score, class; 6+M with prototypes
 	DecoderRTDETR     = "rtdetr"       // output [N,K,4+C]: cx cy w h of 0..1, class scores
 	DecoderRFDETR     = "rfdetr"       // boxes [N,K,4]: cx cy w h of 0..1; scores [N,K,C] (C+1 with a background class), see Activation
 	DecoderDetections = "detections"   // boxes [N,K,4]; scores [N,K]; labels [N,K]; count [N] of the rows that count. N may be missing
@@ -92,8 +92,10 @@ func layoutOf(out Output) layout {
 		return layout{roles: []string{RoleOutput}, strides: strideForEachLevel}
 	case DecoderSSD:
 		return layout{roles: []string{RoleScores, RoleBoxes}, fields: []string{fieldBoxFormat, fieldBoxUnit, fieldBackground}}
-	case DecoderYOLOv5, DecoderYOLOv8, DecoderEnd2End:
+	case DecoderYOLOv5, DecoderYOLOv8:
 		return layout{roles: []string{RoleOutput}, optional: []string{RolePrototypes}}
+	case DecoderEnd2End:
+		return layout{roles: []string{RoleOutput}, optional: []string{RolePrototypes}, fields: []string{fieldBoxFormat, fieldBoxUnit}}
 	case DecoderRTDETR:
 		return layout{roles: []string{RoleOutput}}
 	case DecoderRFDETR:
@@ -306,7 +308,13 @@ func (d *document) validateLayoutFields(m *Manifest, fields []string) {
 		check func(name string)
 	}{
 		{fieldBoxFormat, func(f string) { fill(d, f, &out.BoxFormat, BoxXYXY, BoxYXYX, BoxCXCYWH) }},
-		{fieldBoxUnit, func(f string) { fill(d, f, &out.BoxUnit, BoxNormalized, BoxPixel) }},
+		{fieldBoxUnit, func(f string) {
+			if out.Decoder == DecoderEnd2End {
+				fill(d, f, &out.BoxUnit, BoxPixel, BoxNormalized)
+				return
+			}
+			fill(d, f, &out.BoxUnit, BoxNormalized, BoxPixel)
+		}},
 		{fieldBackground, func(f string) {
 			if b := out.Background; b != nil && (*b < 0 || *b > len(m.Labels)) {
 				d.errorf(f, "%d: want an index of the graph's class axis, 0..%d (the labels and the background)", *b, len(m.Labels))

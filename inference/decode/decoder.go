@@ -66,7 +66,7 @@ func New(m models.Manifest) (Decoder, error) {
 	case models.DecoderYOLOv8:
 		return &yolov8{base: b}, nil
 	case models.DecoderEnd2End:
-		return &end2end{base: b}, nil
+		return newEnd2End(b, m)
 	case models.DecoderRTDETR:
 		return &rtdetr{base: b}, nil
 	case models.DecoderRFDETR:

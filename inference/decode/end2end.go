@@ -1,11 +1,25 @@
 package decode
 
-import "github.com/assay-vision/assay/inspection"
+import (
+	"github.com/assay-vision/assay/inspection"
+	"github.com/assay-vision/assay/models"
+)
 
-// end2end reads YOLOv10, YOLO26 and other graphs of Ultralytics that suppress by themselves: each row holds a box in pixels of
-// the input, the score, the class, and mask coefficients where the graph has prototypes. What a row below the score floor holds
-// besides is padding.
-type end2end struct{ base }
+// end2end reads YOLOv10, YOLO26, RT-DETR of Ultralytics from 8.4.48 on and other graphs of theirs that give each object once: each
+// row holds a box, the score, the class, and mask coefficients where the graph has prototypes. What a row below the score
+// floor holds besides is padding.
+type end2end struct {
+	base
+	boxes boxReader
+}
+
+func newEnd2End(b base, m models.Manifest) (*end2end, error) {
+	boxes, err := newBoxReader(m)
+	if err != nil {
+		return nil, err
+	}
+	return &end2end{base: b, boxes: boxes}, nil
+}
 
 var _ Decoder = (*end2end)(nil)
 
@@ -38,7 +52,7 @@ func (d *end2end) Decode(outs []Output, sample int, p inspection.Placement) (Ans
 		if err != nil {
 			return Answer{}, err
 		}
-		if err := l.addRow(r, class, s, corners(row)); err != nil {
+		if err := l.addRow(r, class, s, d.boxes.box(row)); err != nil {
 			return Answer{}, err
 		}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // pixels say how a picture becomes a tensor. Fields with an empty path are left out of the manifest.
-type pixels struct{ color, sources, resize, anchor, pad, scale, mean, std field }
+type pixels struct{ color, sources, resize, interpolation, anchor, pad, scale, mean, std field }
 
 const (
 	perByte      = "0.00392156862745098" // 1/255
@@ -64,7 +64,7 @@ func (p picture) fields(x pixels) []field {
 		x.scale, x.mean, x.std = field{}, field{}, field{}
 	}
 	x = x.forChannels(p.channels)
-	for _, fd := range []field{p.width, p.height, x.color, x.sources, x.resize, x.anchor, x.pad, x.scale, x.mean, x.std} {
+	for _, fd := range []field{p.width, p.height, x.color, x.sources, x.resize, x.interpolation, x.anchor, x.pad, x.scale, x.mean, x.std} {
 		if fd.Path != "" {
 			fs = append(fs, fd)
 		}

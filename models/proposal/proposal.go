@@ -100,6 +100,8 @@ type candidate struct {
 	// classes is the length of the class axis, 0 where no output says it.
 	classes    int64
 	background bool // one of classes may be a background
+	lastMeans  bool // and then it is mostly the last
+	guessed    bool // the decoder is assumed, whatever speaks for it
 	pixels     pixels
 	output     []field // what the decoder needs besides, without "output."
 	constants  []field
@@ -239,7 +241,7 @@ func (c candidate) outputFields() []field {
 	switch {
 	case c.asked:
 		fs[0].Why = "from --decoder"
-	case c.rank < byMetadata:
+	case c.rank < byMetadata || c.guessed:
 		fs[0] = assumed(fs[0].Path, fs[0].Value, fs[0].Why+", check")
 	}
 	for _, fd := range c.output {
@@ -286,6 +288,10 @@ func (f *facts) batches(c candidate) field {
 	if c.single {
 		return known(path, "[1]", "the number of rows differs from picture to picture")
 	}
+	if n := f.ultra.batch; f.ultra.nms {
+		sizes := slices.DeleteFunc([]int{1, 2, 4, 8}, func(size int) bool { return size > n })
+		return known(path, strings.ReplaceAll(fmt.Sprint(sizes), " ", ", "), fmt.Sprintf("metadata batch is %d: with nms=True nothing is found in a picture beyond, though the batch of the graph's input is open", n))
+	}
 	return known(path, "[1, 2, 4, 8]", "the batch of the graph's input is open; whether outputs follow is tried when the model is loaded")
 }
 
@@ -325,7 +331,11 @@ func (c *candidate) settleBackground(labels int) {
 		c.output = slices.Delete(c.output, i, i+1)
 		return
 	}
-	c.output[i].Why = fmt.Sprintf("index, 0 to %d, of the class that has no label and means nothing, mostly 0", c.classes-1)
+	mostly := int64(0)
+	if c.lastMeans {
+		mostly = c.classes - 1
+	}
+	c.output[i].Why = fmt.Sprintf("index, 0 to %d, of the class that has no label and means nothing, mostly %d", c.classes-1, mostly)
 }
 
 // misfit says how a number of labels contradicts the class axis; "" where it does not.

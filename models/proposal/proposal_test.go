@@ -54,12 +54,18 @@ var graphs = []struct {
 	{"yolov8-cls", Options{}, classifier, nil},
 	{"yolo26", Options{}, yoloEndToEnd, nil},
 	{"yolov8-nms", Options{}, yoloEndToEnd, nil},
+	{"yolov8-nms-dynamic", Options{}, yoloEndToEnd, nil},
+	{"yolo26-many", Options{}, yoloEndToEnd, nil},
+	{"yolo26-sem", Options{}, segmentation, nil},
+	{"yolo11-seg-open", Options{}, yolov8, nil},
 	{"ultralytics-rtdetr", Options{}, rtdetr, nil},
+	{"ultralytics-rtdetr-one-class", Options{}, yoloEndToEnd, nil},
 	{"ultralytics-two-classes", Options{}, "", []string{"inputs[0].resize", "inputs[0].anchor", "inputs[0].pad", "output.decoder"}},
 	{"ultralytics-two-classes", Options{Decoder: rtdetr}, rtdetr, nil},
 	{"ultralytics-misfit", Options{}, yolov8, []string{"labels"}},
 	{"yolov5", Options{}, yolov5, nil},
 	{"yolov5-one-class", Options{}, yolov5, nil},
+	{"yolov5-dynamic", Options{}, yolov5, []string{"inputs[0].width", "inputs[0].height"}},
 	{"yolov5-seg", Options{}, yolov5, nil},
 	{"yolov6", Options{}, yolov5, []string{"labels"}},
 	{"yolov6", Options{Labels: three}, yolov5, nil},
@@ -105,6 +111,12 @@ var graphs = []struct {
 	}},
 	{"one-map", Options{Task: models.TaskAnomaly}, anomaly, []string{"output.normalization"}},
 	{"anomalib1-patchcore", Options{}, anomaly, []string{"output.normalization"}},
+	{"anomalib1-padim", Options{}, "", []string{
+		"task", "inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std",
+		"output.decoder", "output.tensors", "output.normalization", "output.activation", "output.background", "labels",
+	}},
+	{"anomalib1-padim", Options{Decoder: anomaly}, anomaly, []string{"output.normalization"}},
+	{"anomalib2-raw", Options{}, anomaly, []string{"output.normalization"}},
 	{"anomalib2", Options{}, anomaly, nil},
 	{"peak-grid", Options{Labels: three}, models.DecoderPeakGrid, []string{"inputs[0].color", "inputs[0].sources"}},
 	{"peak-grid-gray", Options{Labels: three}, models.DecoderPeakGrid, nil},
@@ -182,7 +194,7 @@ func TestEveryFixtureIsRead(t *testing.T) {
 	if err != nil || len(files) < 30 {
 		t.Fatalf("got %d fixtures, %v", len(files), err)
 	}
-	rows := map[string]bool{"yolov8-pose": true} // TestProposeRefuses
+	rows := map[string]bool{"yolov8-pose": true, "yolo26-depth": true} // TestProposeRefuses
 	for _, c := range graphs {
 		rows[c.name] = true
 	}
@@ -225,6 +237,7 @@ func TestProposeRefuses(t *testing.T) {
 		wants   []string
 	}{
 		{"yolov8-pose", Options{}, []string{`metadata task "pose"`, "export a detect"}},
+		{"yolo26-depth", Options{}, []string{`metadata task "depth"`, "distances"}},
 		{"yolov8", Options{Labels: []string{"a", "b"}}, []string{"labels: 2 for a graph of 3 classes: add 1"}},
 		{"yolov8", Options{Labels: []string{"a", "b", "c", "d"}}, []string{"labels: 4 for a graph of 3 classes: remove 1"}},
 		{"yolov8", Options{Labels: []string{"a", "b", "b"}}, []string{"--labels", `labels[2]: "b" is listed twice`}},
@@ -331,7 +344,8 @@ func TestNearMisses(t *testing.T) {
 	}
 }
 
-// TestMetadataTellsExportsApart: with two classes the rows of a transformer are as long as those of an end-to-end export.
+// TestMetadataTellsExportsApart: with two classes the rows of a transformer are as long as those of an end-to-end export, and
+// as those that it has from 8.4.48 on.
 func TestMetadataTellsExportsApart(t *testing.T) {
 	for _, c := range []struct {
 		meta    map[string]string
@@ -343,6 +357,12 @@ func TestMetadataTellsExportsApart(t *testing.T) {
 		{map[string]string{"description": "Ultralytics best model", "end2end": "False"}, rtdetr},
 		{map[string]string{"description": "Ultralytics best model", "end2end": "True"}, yoloEndToEnd},
 		{map[string]string{"description": "Ultralytics best model", "end2end": "False", "args": "{'nms': True}"}, yoloEndToEnd},
+		{map[string]string{"description": "Ultralytics RT-DETR-l model", "end2end": "False", "version": "8.4.45"}, rtdetr},
+		{map[string]string{"description": "Ultralytics RT-DETR-l model", "end2end": "False", "version": "8.4.46"}, ""},
+		{map[string]string{"description": "Ultralytics RT-DETR-l model", "end2end": "False", "version": ""}, ""},
+		{map[string]string{"description": "Ultralytics RT-DETR-l model", "end2end": "False", "version": "8.4.48"}, yoloEndToEnd},
+		{map[string]string{"description": "Ultralytics best model", "end2end": "False", "version": "8.4.110", "head": "RTDETRDecoder"}, yoloEndToEnd},
+		{map[string]string{"description": "Ultralytics best model", "end2end": "True", "version": "8.4.110", "head": "Detect"}, yoloEndToEnd},
 	} {
 		m := read(t, "ultralytics-two-classes")
 		maps.Copy(m.Metadata, c.meta)

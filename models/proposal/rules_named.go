@@ -164,12 +164,12 @@ func mmdeployCandidate(ts []onnx.Tensor) candidate {
 func rfdetrCandidate(rank int, boxes, logits onnx.Tensor) candidate {
 	const family = "RF-DETR"
 	return candidate{
-		rank: rank, family: family, decoder: rfdetr, task: models.TaskDetect, classes: max(logits.Shape[2], 0), background: true,
+		rank: rank, family: family, decoder: rfdetr, task: models.TaskDetect, classes: max(logits.Shape[2], 0), background: true, lastMeans: true,
 		because: "the outputs are boxes " + say(boxes) + " and logits " + say(logits),
 		tensors: []tensor{{models.RoleBoxes, boxes}, {models.RoleScores, logits}},
 		output: []field{
 			assumed("activation", "sigmoid", "as RF-DETR's own code does; Frigate takes softmax, check"),
-			unknown("background", "index of the class that means nothing; remove it if every class is a label"),
+			unknown("background", "index of the class that means nothing, the last where RF-DETR was trained on classes of one's own; remove it if every class is a label"),
 		},
 		pixels: stretched(family).normalised(family),
 	}

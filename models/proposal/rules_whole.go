@@ -29,6 +29,13 @@ func anomalibRule(f *facts) []candidate {
 		}
 	}
 	if len(c.tensors) > 0 && c.tensors[0].role != roleLabel && c.tensors[0].role != roleMask {
+		if f.model.Maker("pred_score") == "ReduceMax" {
+			c = anomalib1(byName, "the outputs have anomalib 2's names, and scores are raw: it was exported without having been validated", c.tensors...)
+			c.family, c.tensors = "anomalib 2", slices.DeleteFunc(c.tensors, func(t tensor) bool { return t.role == roleLabel || t.role == roleMask })
+			c.pixels = stretched("anomalib 2, which resizes and normalises in the graph")
+			c.output[0].Why = "better run engine.test of anomalib, export it again and import that; else {image_threshold: .., pred_scores.min: .., pred_scores.max: .., pixel_threshold: .., anomaly_maps.min: .., anomaly_maps.max: ..} of pictures that you know"
+			return []candidate{c}
+		}
 		c.family, c.because = "anomalib 2", "the outputs have its names: "+c.sayTensors()
 		c.pixels = stretched("anomalib 2, which resizes and normalises in the graph")
 		return []candidate{c}
@@ -71,10 +78,15 @@ func wholeRule(f *facts) []candidate {
 	case isFloat(out) && len(out.Shape) == 4:
 		return scoresOfPixels(f, out)
 	case isInteger(out) && (len(out.Shape) == 3 || like(out, 0, 1, 0, 0)):
-		return []candidate{{
+		c := candidate{
 			rank: byShape, family: "semantic segmentation", decoder: segmentation, task: models.TaskSegment, because: "the only output is a class for each pixel, " + say(out),
 			tensors: []tensor{{roleLabels, out}}, pixels: unknownPixels(), background: true, output: []field{backgroundClass()},
-		}}
+		}
+		if u := f.ultra; u.found && u.task == "semantic" {
+			c.rank, c.family = byMetadata, "Ultralytics semantic segmentation"
+			c.pixels, c.background, c.output = letterboxed(c.family), false, nil
+		}
+		return []candidate{c}
 	}
 	return nil
 }
@@ -89,6 +101,7 @@ func scoresOfPicture(f *facts, out onnx.Tensor) []candidate {
 		c.rank, c.family = byMetadata, "Ultralytics classifier"
 		c.pixels = stretched(c.family)
 		c.pixels.resize.Why = "Ultralytics cuts the middle out of the picture instead, check"
+		c.pixels.interpolation = assumed("interpolation", string(models.Area), "nearest to the filter that Ultralytics shrinks with, check")
 	}
 	cs := []candidate{c}
 	if out.Shape[1] == 1 {
@@ -106,6 +119,8 @@ func scoresOfPixels(f *facts, out onnx.Tensor) []candidate {
 	cs := []candidate{c}
 	if out.Shape[1] == 1 {
 		cs[0].background, cs[0].output = false, cs[0].output[:1]
+	}
+	if out.Shape[1] <= 1 {
 		cs = append(cs, anomalib1(byShape, "the only output, "+say(out)+", may be a map of how anomalous each pixel is", tensor{roleMap, out}))
 	}
 	return cs

@@ -2,6 +2,8 @@ package proposal
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/assay-vision/assay/inspection"
@@ -44,6 +46,9 @@ type rows struct {
 	triple     bool         // a is three for each cell: anchors
 	few        bool         // a is no more than an end-to-end export has
 }
+
+// open reports whether neither axis has a length.
+func (r rows) open() bool { return r.a == 0 && r.b == 0 }
 
 // rows returns the graph's only output but for prototypes; ok is false for other outputs.
 func (f *facts) rows() (r rows, ok bool) {
@@ -89,8 +94,8 @@ func (f *facts) unserved() error {
 	switch {
 	case !u.found || f.options.Decoder != "":
 		return nil
-	case u.task == "pose" || u.task == "obb":
-		return fmt.Errorf("%w: metadata task %q: no decoder reads key points or turned boxes: export a detect, segment or classify model", inspection.ErrInvalid, u.task)
+	case u.task == "pose" || u.task == "obb" || u.task == "depth":
+		return fmt.Errorf("%w: metadata task %q: no decoder reads key points, turned boxes or distances: export a detect, segment, semantic or classify model", inspection.ErrInvalid, u.task)
 	}
 	return nil
 }
@@ -117,37 +122,80 @@ func ultralyticsRule(f *facts) []candidate {
 		{u.isQueries(r), "Ultralytics RT-DETR", rtdetr, "[N,K,4+C]"},
 	} {
 		if reading.fits {
-			cs = append(cs, yolo(byMetadata, reading.family, reading.decoder, meta+", so "+reading.layout, int64(len(u.names)), r))
+			c := yolo(byMetadata, reading.family, reading.decoder, meta+", so "+reading.layout, int64(len(u.names)), r)
+			c.guessed = r.open()
+			cs = append(cs, c)
 		}
 	}
+	if u.isFewQueries(r) {
+		cs = append(cs, fewQueries(meta, r))
+	}
 	return cs
+}
+
+// fewQueries is a reading as Ultralytics exports RT-DETR from 8.4.48 on: each row has one class instead of scores for all.
+func fewQueries(meta string, r rows) candidate {
+	const family = "Ultralytics RT-DETR"
+	c := yolo(byMetadata, family, yoloEndToEnd, meta+", so [N,K,6] with boxes about their middle", 0, r)
+	c.pixels = stretched(family)
+	c.output = []field{format(models.BoxCXCYWH, family+" from 8.4.48 on"), unit(models.BoxNormalized, family+" from 8.4.48 on")}
+	return c
 }
 
 // says reports what the metadata say of the kind of export, if they do: exporters before end2end only describe the model.
 func (u ultralytics) says() (endToEnd, transformer bool) {
 	d := strings.ToLower(u.description)
-	return u.endToEnd == "True" || u.nms, strings.Contains(d, "rtdetr") || strings.Contains(d, "rt-detr")
+	return u.endToEnd == "True" || u.nms, u.head == headRTDETR || strings.Contains(d, "rtdetr") || strings.Contains(d, "rt-detr")
+}
+
+const headRTDETR = "RTDETRDecoder"
+
+// The last version that is known to write RT-DETR's scores for all classes, and the first that is known to write one class.
+var lastAllClasses, firstOneClass = []int{8, 4, 45}, []int{8, 4, 48}
+
+// rowsOfRTDETR reports which rows the exporter may write for RT-DETR: with scores for all classes, with one class.
+func (u ultralytics) rowsOfRTDETR() (all, one bool) {
+	var v []int
+	for part := range strings.SplitSeq(u.version, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return true, true
+		}
+		v = append(v, n)
+	}
+	return slices.Compare(v, firstOneClass) < 0, slices.Compare(v, lastAllClasses) > 0
 }
 
 func (u ultralytics) isColumns(r rows) bool {
-	endToEnd, _ := u.says()
-	return !endToEnd && r.a == 4+int64(len(u.names))+r.m
+	endToEnd, transformer := u.says()
+	return !endToEnd && (r.a == 4+int64(len(u.names))+r.m || r.open() && !transformer && u.task != "")
 }
 
 func (u ultralytics) isAnchors(r rows) bool {
 	endToEnd, _ := u.says()
-	return !endToEnd && !u.isColumns(r) && r.b == 5+int64(len(u.names))+r.m && (r.a == 0 || !r.few)
+	return !endToEnd && !u.isColumns(r) && (r.b == 5+int64(len(u.names))+r.m && (r.a == 0 || !r.few) || r.open() && u.task == "")
 }
 
 func (u ultralytics) isEndToEnd(r rows) bool {
 	endToEnd, transformer := u.says()
-	return (endToEnd || u.endToEnd != "False") && !transformer && r.few && r.b == 6+r.m
+	return (endToEnd || u.endToEnd != "False" && r.few) && !transformer && r.b == 6+r.m
 }
 
 func (u ultralytics) isQueries(r rows) bool {
 	endToEnd, _ := u.says()
-	yolo := strings.Contains(strings.ToLower(u.description), "yolo")
-	return !endToEnd && !yolo && !u.isColumns(r) && r.few && r.prototypes == nil && r.b == 4+int64(len(u.names))
+	all, _ := u.rowsOfRTDETR()
+	return all && !endToEnd && !u.isYOLO() && !u.isColumns(r) && r.few && r.prototypes == nil && r.b == 4+int64(len(u.names))
+}
+
+func (u ultralytics) isFewQueries(r rows) bool {
+	endToEnd, transformer := u.says()
+	_, one := u.rowsOfRTDETR()
+	return one && !endToEnd && !u.isYOLO() && (transformer || u.endToEnd == "False") && !u.isColumns(r) && r.few && r.prototypes == nil && r.b == 6
+}
+
+// isYOLO reports whether the metadata say that it is no transformer.
+func (u ultralytics) isYOLO() bool {
+	return u.head != headRTDETR && (u.head != "" || strings.Contains(strings.ToLower(u.description), "yolo"))
 }
 
 // yoloxRule knows YOLOX by its names: input images, output output, and one row for each cell.

@@ -74,6 +74,27 @@ def normalise(x):
     return x * (LEVEL / mean.clamp(min=DARK)) - LEVEL
 
 
+class Views(nn.Module):
+    """What a Net says of a picture and of its three mirror images, averaged: a surface has no right way up."""
+
+    AXES = ((), (3,), (2,), (2, 3))
+
+    def __init__(self, net: Net):
+        super().__init__()
+        self.net = net
+
+    def parts(self, x):
+        """As Net.parts."""
+        seen = torch.cat([x.flip(a) if a else x for a in self.AXES])
+        return tuple(self.mean(values.view(len(self.AXES), -1, *values.shape[1:])) for values in self.net.parts(seen))
+
+    def mean(self, values):
+        """The mean over views [4,N,...]; a map is turned back before."""
+        if values.dim() == 5:
+            values = torch.stack([v.flip(a) if a else v for v, a in zip(values, self.AXES)])
+        return values.mean(0)
+
+
 def score(picture, strongest):
     """The one logit by which pictures are ranked."""
     return 0.5 * (picture + strongest)

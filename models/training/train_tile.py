@@ -16,7 +16,6 @@ Needs PyTorch 1.13 or newer, OpenCV and NumPy; --evaluate needs onnxruntime, Ope
 file: their pictures, and weights trained on them, are for research and stay out of the project.
 """
 import argparse
-import contextlib
 import json
 import pathlib
 import sys
@@ -30,7 +29,7 @@ import torch.nn.functional as F
 from tile_data import Rendered, Tiles, letterbox, pack
 from tile_defects import KINDS, Draw, harmless, spoil, take
 from tile_metrics import auroc, best_boundary, best_f1
-from tile_net import Both, Density, Net, double, export, framed
+from tile_net import Both, Density, Net, Views, double, export, framed
 
 SIDES = {"tiles": 320, "rendered": 256}  # px of the input
 SIZES = {"tiles": "tile", "rendered": "small"}
@@ -68,6 +67,12 @@ ABOUT = {
     "tiles": ("Magnetic tiles, whatever differs from normal ones", "the training data has no licence: research only"),
     "rendered": ("Rendered textures, whatever differs from normal ones: a demonstration", "as the project's"),
 }
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 by itself: a step takes half the time then."""
+    cpus = pathlib.Path("/proc/cpuinfo")
+    return cpus.exists() and "amx_bf16" in cpus.read_text()
 
 
 def read_weights(path: pathlib.Path) -> dict:
@@ -151,7 +156,7 @@ class Run:
 
     def train(self) -> None:
         before, saved, told = self.spent, time.time(), time.time()
-        mixed = torch.autocast("cuda", dtype=torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
+        mixed = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda" or has_bfloat16())
         self.net.train()
         if self.args.start:  # statistics of small batches would shake what is already learnt
             for part in self.net.modules():
@@ -201,10 +206,10 @@ class Run:
 
 
 @torch.no_grad()
-def fit(net: Net, source, seed: int, with_density: bool) -> Both:
+def fit(net: Net, source, seed: int, with_density: bool, views: bool) -> Both:
     """Fit the density to training pictures without defects, and its and the network's levels to those held out."""
     draw = Draw(torch.Generator(source.device).manual_seed(seed), source.device)
-    density = None
+    net, density = Views(net) if views else net, None
     if with_density:
         normal = source.normals(draw).split(32)
         features = torch.cat([double(net.parts(x)[3]) for x in normal])
@@ -273,7 +278,7 @@ def answers(both: Both, x: torch.Tensor):
 
 def finish(args, net: Net, source) -> None:
     """Fit the density, validate, calibrate, and write all that --out holds but the checkpoint."""
-    both = fit(net, source, args.seed + 3, args.density == "on")
+    both = fit(net, source, args.seed + 3, args.density == "on", args.views == "on")
     figures, calibration = validate(both, source, args.seed + 1)
     print(json.dumps(figures, indent=1), json.dumps(calibration), sep="\n", flush=True)
     weights = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
@@ -363,6 +368,7 @@ def arguments():
     p.add_argument("--per-kind", type=int, default=40, help="pictures of each kind that --write-set writes, three times as many good ones (default: 40)")
     p.add_argument("--weights", type=pathlib.Path, help="do not train: take a run's weights.npz, fit the density, validate, calibrate and export")
     p.add_argument("--density", choices=["on", "off"], default="on", help="whether the density of normal features counts beside the detector (default: on)")
+    p.add_argument("--views", choices=["on", "off"], default="off", help="whether a picture is judged with its three mirror images, at four times the cost (default: off)")
     p.add_argument("--start", type=pathlib.Path, help="train on from a run's weights.npz, its batch statistics kept")
     p.add_argument("--out", type=pathlib.Path, help="folder to write")
     p.add_argument("--checkpoint", type=pathlib.Path, help="the checkpoint's file (default: checkpoint.pt in --out)")

@@ -419,6 +419,11 @@ def tensors_of_exports(case, rng, f32, labels, floor, W, H, place):
     rows[:, -8:] = 0  # padding
     out = f32(rows)
     case("yolo-end2end", yaml("decoder: yolo-end2end, tensors: {output: o}", "{}"), [("o", out)], end2end(out[1], floor)[:3], nms=0)
+    middle = np.concatenate([(rows[..., :2] + rows[..., 2:4]) / 2, rows[..., 2:4] - rows[..., :2]], axis=2) / px
+    out = f32(np.concatenate([middle, rows[..., 4:]], axis=2))
+    classes, scores, boxes, _ = end2end(out[1], floor)
+    case("yolo-end2end, boxes about their middle", yaml("decoder: yolo-end2end, tensors: {output: o}, box_format: cxcywh, box_unit: normalized", "{}"),
+         [("o", out)], [classes, scores, cxcywh(boxes) * px], nms=0)
     out = f32(np.concatenate([rows, coefs], axis=2))
     *found, own = end2end(out[1], floor)
     case("yolo-end2end with masks", yaml("decoder: yolo-end2end, tensors: {output: o, prototypes: p}", "{}"), [("o", out), ("p", protos)], found, nms=0, mask=masks(own, protos[1], place, W, H))

@@ -96,6 +96,20 @@ FIXTURES = {
     "yolo26": graph([images()], [("output0", F, [1, 300, 6], "")], ultralytics("YOLO26n", "detect", THREE, end2end="True")),
     "yolov8-nms": graph(
         [images()], [("output0", F, [1, 300, 6], "")], ultralytics("YOLOv8n", "detect", THREE, args="{'batch': 1, 'nms': True}", end2end="False")),
+    # The loop over the pictures is unrolled for the batch that it was exported for.
+    "yolov8-nms-dynamic": graph(
+        [("images", F, ["batch", 3, "height", "width"])], [("output0", F, ["batch", 300, 6], "")],
+        ultralytics("YOLOv8n", "detect", THREE, args="{'batch': 2, 'nms': True, 'dynamic': True}", batch="2", end2end="False")),
+    "yolo26-many": graph([images()], [("output0", F, [1, 1500, 6], "")], ultralytics("YOLO26n", "detect", THREE, end2end="True")),
+    "yolo26-sem": graph([images()], [("output0", U8, [1, 64, 64], "")], ultralytics("YOLO26n-sem", "semantic", THREE)),
+    "yolo26-depth": graph([images()], [("output0", F, [1, 1, 64, 64], "")], ultralytics("YOLO26n-depth", "depth", ["d"])),
+    # 8.3.200 leaves all axes open.
+    "yolo11-seg-open": graph(
+        [("images", F, ["batch", 3, "height", "width"])], [("output0", F, ["batch", "numbers", "anchors"], ""), ("output1", F, ["batch", 32, "h", "w"], "")],
+        ultralytics("YOLO11n-seg", "segment", THREE), sizes={"numbers": 39, "anchors": 84, "h": 16, "w": 16}),
+    # From 8.4.48 on a row has one class.
+    "ultralytics-rtdetr-one-class": graph(
+        [images()], [("output0", F, [1, 300, 6], "")], ultralytics("rtdetr-l", "detect", THREE, version="8.4.190", head="RTDETRDecoder", end2end="False")),
     "ultralytics-rtdetr": graph([images()], [("output0", F, [1, 300, 7], "")], ultralytics("rtdetr-l", "detect", THREE)),
     # Two classes make a row of a transformer as long as one of an end-to-end export; the description names neither.
     "ultralytics-two-classes": graph(
@@ -104,6 +118,9 @@ FIXTURES = {
     "ultralytics-misfit": graph([images()], [("output0", F, [1, 7, 84], "")], ultralytics("YOLOv8n", "detect", THREE + ["chip"])),
     "yolov5": graph([images()], [("output0", F, [1, 252, 8], "")], {"stride": "32", "names": str(dict(enumerate(THREE)))}),
     "yolov5-one-class": graph([images()], [("output0", F, [1, 252, 6], "")], {"stride": "32", "names": "['scratch']"}),
+    "yolov5-dynamic": graph(
+        [("images", F, ["batch", 3, "height", "width"])], [("output0", F, ["batch", "anchors", "numbers"], "")],
+        {"stride": "32", "names": str(dict(enumerate(THREE)))}, sizes={"anchors": 252, "numbers": 8}),
     "yolov5-seg": graph(
         [images()], [("output0", F, [1, 252, 40], ""), ("output1", F, [1, 32, 16, 16], "")], {"stride": "32", "names": str(dict(enumerate(THREE)))}),
     "yolov6": graph([images()], [("outputs", F, [1, 84, 8], "")]),
@@ -138,6 +155,11 @@ FIXTURES = {
     "class-map": graph([images(name="input")], [("output", I64, [1, 64, 64], "")]),
     "one-map": graph([images(name="input")], [("output", F, [1, 1, 64, 64], "")]),
     "anomalib1-patchcore": graph([images(name="input")], [("output", F, [1, 1, 64, 64], ""), ("565", F, [1], "")]),
+    "anomalib1-padim": graph([images("batch_size", name="input")], [("output", F, ["batch_size", "a", "b", "c"], "")]),
+    # Exported before it was validated: nothing brings scores to 0..1.
+    "anomalib2-raw": graph(
+        [images("batch_size", name="input")],
+        [("pred_score", F, [1, 1], "ReduceMax"), ("pred_label", B, [1, 1], ""), ("anomaly_map", F, [1, 1, 64, 64], ""), ("pred_mask", B, [1, 1, 64, 64], "")]),
     # As 2.0 to 2.5.0 declare them: the outputs' batch is 1, the input's is open.
     "anomalib2": graph(
         [images("batch_size", name="input")],
