@@ -25,7 +25,7 @@ func specsOf(m models.Manifest) ([]imaging.Spec, error) {
 			Std:          in.Std,
 		}
 		s.Colour = map[models.Color]imaging.Colour{models.Gray: imaging.Gray, models.RGB: imaging.RGB, models.BGR: imaging.BGR}[in.Color]
-		s.Resize = map[models.Resize]imaging.Resize{models.Letterbox: imaging.Letterbox, models.Stretch: imaging.Stretch, models.ResizeNone: imaging.ResizeNone}[in.Resize]
+		s.Resize = map[models.Resize]imaging.Resize{models.Letterbox: imaging.Letterbox, models.Stretch: imaging.Stretch, models.Crop: imaging.Crop, models.ResizeNone: imaging.ResizeNone}[in.Resize]
 		for _, source := range in.Sources {
 			s.Sources = append(s.Sources, map[models.Source]imaging.Source{models.SourceFrame: imaging.FromFrame, models.SourceReference: imaging.FromReference, models.SourceDifference: imaging.FromDifference}[source])
 		}

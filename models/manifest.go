@@ -134,6 +134,7 @@ type Resize string
 // The ways to resize.
 const (
 	Letterbox  Resize = "letterbox" // keep the aspect ratio, fill the border with Pad
+	Crop       Resize = "crop"      // keep the aspect ratio, cut the middle out: what lies beyond is not seen; TaskClassify alone
 	Stretch    Resize = "stretch"
 	ResizeNone Resize = "none" // the frame must have the input's size, else it is refused
 )

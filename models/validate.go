@@ -26,7 +26,7 @@ func (d *document) validate(m *Manifest) {
 	}
 	for i := range m.Inputs {
 		field := fmt.Sprintf("inputs[%d]", i)
-		d.validateInput(field, &m.Inputs[i])
+		d.validateInput(field, m.Task, &m.Inputs[i])
 		if slices.ContainsFunc(m.Inputs[:i], func(in Input) bool { return in.Name == m.Inputs[i].Name }) {
 			d.errorf(field+".name", "%q is named twice: give each input of the graph one entry", m.Inputs[i].Name)
 		}
@@ -51,7 +51,7 @@ func (d *document) validate(m *Manifest) {
 	d.validateGolden(m)
 }
 
-func (d *document) validateInput(field string, in *Input) {
+func (d *document) validateInput(field string, task Task, in *Input) {
 	if in.Name == "" {
 		d.errorf(field+".name", "required: write the graph's input name")
 	}
@@ -80,7 +80,7 @@ func (d *document) validateInput(field string, in *Input) {
 		}
 	}
 	d.validateDecode(field, in)
-	d.validateResize(field, in)
+	d.validateResize(field, task, in)
 	d.validateValues(field, in)
 }
 
@@ -93,8 +93,11 @@ func (d *document) validateDecode(field string, in *Input) {
 	}
 }
 
-func (d *document) validateResize(field string, in *Input) {
-	oneOf(d, field+".resize", in.Resize, Letterbox, Stretch, ResizeNone)
+func (d *document) validateResize(field string, task Task, in *Input) {
+	oneOf(d, field+".resize", in.Resize, Letterbox, Stretch, Crop, ResizeNone)
+	if in.Resize == Crop && task != TaskClassify {
+		d.errorf(field+".resize", "crop is for task: classify: elsewhere what lies beyond the middle would be missed: use letterbox or stretch")
+	}
 	fill(d, field+".interpolation", &in.Interpolation, Linear, Area)
 	fill(d, field+".anchor", &in.Anchor, Center, TopLeft)
 	if in.Resize == ResizeNone && d.given(field+".interpolation") {

@@ -19,7 +19,7 @@ func (m *Model) spec() imaging.Spec {
 		Width: in.Width, Height: in.Height, ChannelsLast: in.Layout == models.NHWC, Uint8: in.Type == models.Uint8,
 		Scaled: in.Decode == models.DecodeScaled, Area: in.Interpolation == models.Area, Center: in.Anchor != models.TopLeft, Pad: in.Pad, Scale: in.Scale, Mean: in.Mean, Std: in.Std,
 		Colour: map[models.Color]imaging.Colour{models.Gray: imaging.Gray, models.RGB: imaging.RGB, models.BGR: imaging.BGR}[in.Color],
-		Resize: map[models.Resize]imaging.Resize{models.Letterbox: imaging.Letterbox, models.Stretch: imaging.Stretch, models.ResizeNone: imaging.ResizeNone}[in.Resize],
+		Resize: map[models.Resize]imaging.Resize{models.Letterbox: imaging.Letterbox, models.Stretch: imaging.Stretch, models.Crop: imaging.Crop, models.ResizeNone: imaging.ResizeNone}[in.Resize],
 	}
 	for _, source := range in.Sources {
 		s.Sources = append(s.Sources, map[models.Source]imaging.Source{

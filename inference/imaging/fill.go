@@ -69,7 +69,7 @@ func (w *Worker) fit(dst, scratch *Picture, spec Spec, p *Picture) (*Picture, er
 	return dst, w.fitInto(dst, scratch, spec, p)
 }
 
-// fitInto writes p at the input's size into dst, with a border where it is letterboxed.
+// fitInto writes p at the input's size into dst, with a border where it is letterboxed, without one where it is cut.
 func (w *Worker) fitInto(dst, scratch *Picture, spec Spec, p *Picture) error {
 	filter := gocv.InterpolationLinear
 	if spec.Area {
@@ -90,8 +90,20 @@ func (w *Worker) fitInto(dst, scratch *Picture, spec Spec, p *Picture) error {
 		return err
 	}
 	dst.rgb = p.rgb
+	if spec.Resize == Crop {
+		cutOut(dst, scratch, -int(place.OffsetX), -int(place.OffsetY))
+		return nil
+	}
 	frameIn(dst, scratch, int(place.OffsetX), int(place.OffsetY), byte(math.Round(spec.Pad)))
 	return nil
+}
+
+// cutOut fills dst with the part of a larger picture that begins at x, y.
+func cutOut(dst, from *Picture, x, y int) {
+	row := dst.w * dst.c
+	for i := range dst.h {
+		copy(dst.buf[i*row:(i+1)*row], from.buf[((y+i)*from.w+x)*from.c:])
+	}
 }
 
 // frameIn writes inner into dst at x, y, and the border around it.

@@ -170,6 +170,45 @@ func TestFillLetterboxes(t *testing.T) {
 	}
 }
 
+// TestFillCuts: the shorter side comes to the input's, and the middle of the longer one is taken; sizes and offsets are what
+// torchvision's Resize(64) and CenterCrop(64) give.
+func TestFillCuts(t *testing.T) {
+	w, p := newTestWorker(t), newTestPicture(t)
+	spec := Spec{Width: 64, Height: 64, Colour: Gray, Sources: []Source{FromFrame}, Resize: Crop, Scale: 1, Mean: []float64{0}, Std: []float64{1}}
+	dst := cAlloc(spec.SampleBytes())
+	defer cFree(dst)
+	for _, c := range []struct{ w, h, long, at int }{
+		{256, 128, 128, 32}, {128, 256, 128, 32}, {64, 64, 64, 0}, {67, 64, 67, 2}, {65, 64, 65, 0}, {200, 100, 128, 32}, {199, 100, 127, 32},
+	} {
+		if err := w.Decode(pngImage(encodePNG(t, scene(c.w, c.h))), Gray, p); err != nil {
+			t.Fatal(err)
+		}
+		for y := range c.h { // rising along the longer side
+			for x := range c.w {
+				p.buf[y*c.w+x] = byte(map[bool]int{true: x, false: y}[c.w >= c.h])
+			}
+		}
+		place, err := w.Fill(dst, spec, p, nil, Shift{})
+		scale := float64(c.long) / float64(max(c.w, c.h))
+		want := inspection.Placement{ScaleX: scale, ScaleY: 64 / float64(c.h), OffsetX: -float64(c.at), Width: c.w, Height: c.h}
+		if c.h > c.w {
+			want.ScaleX, want.ScaleY, want.OffsetX, want.OffsetY = 64/float64(c.w), scale, 0, -float64(c.at)
+		}
+		if err != nil || place.ScaleX != want.ScaleX || place.ScaleY != want.ScaleY || place.OffsetX != want.OffsetX || place.OffsetY != want.OffsetY {
+			t.Fatalf("%d x %d: got %+v, %v; want %+v", c.w, c.h, place, err, want)
+		}
+		for i, v := range floats(dst) {
+			along := i % 64
+			if c.h > c.w {
+				along = i / 64
+			}
+			if want := (float64(along+c.at)+0.5)/scale - 0.5; math.Abs(float64(v)-want) > 0.8 { // OpenCV cuts off more than it rounds; a pixel beside would be 1.6 off
+				t.Fatalf("%d x %d, pixel (%d, %d): got %v, want %v", c.w, c.h, i%64, i/64, v, want)
+			}
+		}
+	}
+}
+
 func TestFillRefuses(t *testing.T) {
 	w, p := newTestWorker(t), newTestPicture(t)
 	if err := w.Decode(pngImage(encodePNG(t, scene(100, 100))), Gray, p); err != nil {

@@ -44,6 +44,7 @@ func TestScaleFor(t *testing.T) {
 		{"just too little", []Spec{small}, 223 * 8, 223 * 8, 4},
 		{"letterboxed, the long side counts", []Spec{small}, 1792, 896, 8},
 		{"stretched, both sides count", []Spec{bytesSpec(224, 224, RGB, Stretch)}, 1792, 896, 4},
+		{"cut, the short side counts", []Spec{bytesSpec(224, 224, RGB, Crop)}, 1792, 896, 4},
 		{"the other side", []Spec{bytesSpec(224, 224, RGB, Stretch)}, 896, 1792, 4},
 		{"a half", []Spec{small}, 640, 480, 2},
 		{"small already", []Spec{small}, 320, 240, 1},

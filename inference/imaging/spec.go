@@ -43,6 +43,7 @@ type Resize uint8
 const (
 	Letterbox  Resize = iota // keep the aspect ratio, fill the border with Pad
 	Stretch                  // each axis on its own
+	Crop                     // bring the shorter side to the input's, cut the middle out of the longer one
 	ResizeNone               // the picture must have the input's size
 )
 
@@ -137,7 +138,10 @@ func (s Spec) Place(w, h int) (inspection.Placement, error) {
 		iw, ih := s.inner(w, h)
 		// Whole pixels: the scale is what the picture really got, not the ratio that was rounded.
 		p.ScaleX, p.ScaleY = float64(iw)/float64(w), float64(ih)/float64(h)
-		if s.Center {
+		switch {
+		case s.Resize == Crop: // as torchvision's CenterCrop
+			p.OffsetX, p.OffsetY = -math.RoundToEven(float64(iw-s.Width)/2), -math.RoundToEven(float64(ih-s.Height)/2)
+		case s.Center:
 			p.OffsetX, p.OffsetY = float64((s.Width-iw)/2), float64((s.Height-ih)/2)
 		}
 	}
@@ -161,9 +165,15 @@ func scaleFor(specs []Spec, w, h int) int {
 	return 1
 }
 
-// inner returns the size in px that a picture of w x h px has inside the input.
+// inner returns the size in px that a picture of w x h px has inside the input, or beyond it where it is cut.
 func (s Spec) inner(w, h int) (int, int) {
-	if s.Resize != Letterbox {
+	switch s.Resize {
+	case Letterbox:
+	case Crop:
+		r := max(float64(s.Width)/float64(w), float64(s.Height)/float64(h))
+		long := func(n, least int) int { return max(int(float64(n)*r), least) } // as torchvision's Resize
+		return long(w, s.Width), long(h, s.Height)
+	default:
 		return s.Width, s.Height
 	}
 	r := min(float64(s.Width)/float64(w), float64(s.Height)/float64(h))

@@ -46,7 +46,7 @@ func (p pixels) normalised(family string) pixels {
 func unknownPixels() pixels {
 	return pixels{
 		color:  unknown("color", "rgb or bgr, as in training"),
-		resize: unknown("resize", "stretch, letterbox (with pad and anchor) or none, as in training"),
+		resize: unknown("resize", "stretch, letterbox (with pad and anchor), crop (for a classifier) or none, as in training"),
 		scale:  unknown("scale", "1 for values of 0..255, "+perByte+" (1/255) for 0..1"),
 		mean:   unknown("mean", "[0] for none, "+imageNetMean+" for ImageNet's after 1/255"),
 		std:    unknown("std", "[1] for none, "+imageNetStd+" for ImageNet's after 1/255"),

@@ -100,7 +100,7 @@ func scoresOfPicture(f *facts, out onnx.Tensor) []candidate {
 	if u := f.ultra; u.found && u.task == "classify" {
 		c.rank, c.family = byMetadata, "Ultralytics classifier"
 		c.pixels = stretched(c.family)
-		c.pixels.resize.Why = "Ultralytics cuts the middle out of the picture instead, check"
+		c.pixels.resize.Value = string(models.Crop)
 		c.pixels.interpolation = assumed("interpolation", string(models.Area), "nearest to the filter that Ultralytics shrinks with, check")
 	}
 	cs := []candidate{c}
