@@ -55,6 +55,8 @@ def steel_names(steel: pathlib.Path):
 class Tiles:
     """The normal tiles of train.txt and the steel textures, in memory of the device."""
 
+    more = ("uneven", "unground")  # kinds of defect that are put on twice as often: the hardest to tell from normal tiles
+
     def __init__(self, data, steel, packed, side: int, device: torch.device):
         if packed:
             held = np.load(packed)
@@ -128,6 +130,8 @@ def cut(x: torch.Tensor, rect: torch.Tensor, draw: Draw):
 
 class Rendered:
     """Textures made up here: brushed metal, castings, weave and speckle. There is no data behind them."""
+
+    more = ()
 
     def __init__(self, side: int, device: torch.device):
         self.side, self.device = side, device

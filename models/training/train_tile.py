@@ -86,7 +86,8 @@ def batch(source, n: int, draw: Draw):
     x = harmless(x, rect, draw)
     pictures, masks, labels = [], [], []
     half = n // 2
-    for part, kind in zip(torch.arange(half).tensor_split(len(KINDS)), deal(draw)):
+    kinds = deal([*KINDS, *source.more], draw)
+    for part, kind in zip(torch.arange(half).tensor_split(len(kinds)), kinds):
         if len(part):
             chosen = slice(int(part[0]), int(part[-1]) + 1)
             for values, more in zip((pictures, masks, labels), spoil(x[chosen], rect[chosen], kind, draw, source.textures)):
@@ -97,9 +98,8 @@ def batch(source, n: int, draw: Draw):
     return take(pictures, rect, draw), masks, labels
 
 
-def deal(draw: Draw):
+def deal(kinds: list, draw: Draw) -> list:
     """The kinds in a random order, so that a batch smaller than their number still meets each in the long run."""
-    kinds = list(KINDS)
     return [kinds[i] for i in draw.order(len(kinds)).tolist()]
 
 
