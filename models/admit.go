@@ -95,17 +95,17 @@ func unknownOperators(m *onnx.Model) error {
 	return fmt.Errorf("operators that ONNX Runtime does not have: %s: export with standard operators alone, without plug-ins of another runtime", shorten(names))
 }
 
-// CheckOneFile refuses a graph that keeps tensors in other files, whose paths the runtime would follow wherever they lead, and one
-// that is no graph. It is what of CheckGraph a node asks again before it loads. The error wraps inspection.ErrInvalid.
-func CheckOneFile(graph []byte) error {
+// ReadOneFile reads a graph and refuses one that keeps tensors in other files, whose paths the runtime would follow wherever they
+// lead. It is what of CheckGraph a node asks again before it loads. The error wraps inspection.ErrInvalid.
+func ReadOneFile(graph []byte) (*onnx.Model, error) {
 	m, err := onnx.Read(graph)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := dataElsewhere(m); err != nil {
-		return fmt.Errorf("%w: %w", inspection.ErrInvalid, err)
+		return nil, fmt.Errorf("%w: %w", inspection.ErrInvalid, err)
 	}
-	return nil
+	return m, nil
 }
 
 func dataElsewhere(m *onnx.Model) error {
@@ -150,7 +150,7 @@ func shorten(names []string) string {
 // InfoOf returns what the graph says of itself as Manifest.Check takes it. Shapes that the file leaves out are nil; ONNX
 // Runtime may know more of them once it has loaded the graph.
 func InfoOf(m *onnx.Model) GraphInfo {
-	return GraphInfo{Inputs: infos(m.Inputs), Outputs: infos(m.Outputs)}
+	return GraphInfo{Inputs: infos(m.Inputs), Outputs: infos(m.Outputs), LargestBatch: LargestBatch(m.Metadata)}
 }
 
 func infos(ts []onnx.Tensor) []TensorInfo {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/assay-vision/assay/inspection"
@@ -20,8 +21,28 @@ type TensorInfo struct {
 // GraphInfo is what a loaded graph says of itself. Inputs are those without which it does not run: an input that only
 // names an initialiser has a value of its own and is left out, as ONNX Runtime does.
 type GraphInfo struct {
-	Inputs  []TensorInfo
-	Outputs []TensorInfo
+	Inputs       []TensorInfo
+	Outputs      []TensorInfo
+	LargestBatch int // that the graph answers, whatever its shapes say, as LargestBatch returns it; 0: any
+}
+
+// openBatch reports whether an input takes batches of any size. One that takes a batch of 1 alone is run for each picture.
+func (g GraphInfo) openBatch() bool {
+	return slices.ContainsFunc(g.Inputs, func(t TensorInfo) bool { return len(t.Shape) == 4 && t.Shape[0] < 1 })
+}
+
+// LargestBatch returns the most pictures that a graph answers for together, by its metadata; 0 where they say nothing of that.
+// Ultralytics' exports with nms=True loop over the pictures, and the loop is unrolled for the batch of the export: in what lies beyond
+// nothing is found, without an error, though the batch of the input is open.
+func LargestBatch(metadata map[string]string) int {
+	if !strings.Contains(metadata["args"], "'nms': True") {
+		return 0
+	}
+	n, err := strconv.Atoi(metadata["batch"])
+	if err != nil {
+		return 1 // the exporter's default
+	}
+	return max(n, 1)
 }
 
 // Check compares the manifest with what the loaded graph says. The error wraps inspection.ErrInvalid and lists every
@@ -44,6 +65,11 @@ func (m Manifest) Check(g GraphInfo) error {
 		c.output(m, role, axes[role], g.Outputs)
 	}
 	c.masks(m, g.Outputs)
+	for _, size := range m.BatchSizes {
+		if g.LargestBatch > 0 && size > g.LargestBatch && g.openBatch() {
+			c.differ("batch_sizes", "%d: the graph was exported with nms=True for a batch of %d and finds nothing in the pictures beyond: remove %d, or export with batch=%d", size, g.LargestBatch, size, size)
+		}
+	}
 	if len(c.errs) > 0 {
 		return fmt.Errorf("%w: manifest and graph disagree: %w", inspection.ErrInvalid, errors.Join(c.errs...))
 	}

@@ -45,8 +45,12 @@ func TestCheckAcceptsWhatFits(t *testing.T) {
 		"batch of one": func(g *GraphInfo) { // its samples run one by one
 			g.Inputs[0].Shape[0], g.Outputs[0].Shape[0], g.Outputs[2].Shape[0] = 1, 1, 1
 		},
-		"no batch":              func(g *GraphInfo) { g.Inputs[0].Shape = []int64{2, 160, 320} },
-		"batch of outputs":      func(g *GraphInfo) { g.Outputs[0].Shape[0] = 7 }, // which no declaration decides
+		"no batch":                  func(g *GraphInfo) { g.Inputs[0].Shape = []int64{2, 160, 320} },
+		"batch of outputs":          func(g *GraphInfo) { g.Outputs[0].Shape[0] = 7 }, // which no declaration decides
+		"batch of an unrolled loop": func(g *GraphInfo) { g.LargestBatch = 2 },
+		"one by one by a loop of one": func(g *GraphInfo) { // its samples run one by one too
+			g.Inputs[0].Shape[0], g.Outputs[0].Shape[0], g.Outputs[2].Shape[0], g.LargestBatch = 1, 1, 1, 1
+		},
 		"unknown output":        func(g *GraphInfo) { g.Outputs[0].Shape = nil },
 		"half precision output": func(g *GraphInfo) { g.Outputs[0].Type = "float16" },
 	} {
@@ -65,6 +69,7 @@ func TestCheckNamesFieldAndBothValues(t *testing.T) {
 		want   []string
 	}{
 		{"input name", func(g *GraphInfo) { g.Inputs[0].Name = "x" }, []string{`inputs[0].name: the manifest says "images", the graph's inputs are x`, `inputs: the manifest has no entry for the graph's input "x"`}},
+		{"batch beyond a loop", func(g *GraphInfo) { g.LargestBatch = 1 }, []string{"batch_sizes: 2: the graph was exported with nms=True for a batch of 1", "remove 2, or export with batch=2"}},
 		{"input type", func(g *GraphInfo) { g.Inputs[0].Type = "uint8" }, []string{"inputs[0].type: the manifest asks for float32", "is uint8"}},
 		{"input rank", func(g *GraphInfo) { g.Inputs[0].Shape = []int64{160, 320} }, []string{"inputs[0].name", "4 axes", "has 2"}},
 		{"input without a batch", func(g *GraphInfo) { g.Inputs[0].Shape = []int64{2, 320, 320} }, []string{"inputs[0].height", "160 long, the graph 320"}},
@@ -226,6 +231,18 @@ func TestCheckCountsRows(t *testing.T) {
 		err := parse(t, withOutput("{decoder: "+c.decoder+", tensors: {output: o, prototypes: p}}")).Check(g)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s %v: got %v, want %q", c.decoder, c.output, err, c.want)
+		}
+	}
+}
+
+func TestLargestBatch(t *testing.T) {
+	for want, meta := range map[int]map[string]string{
+		0: {"args": "{'batch': 4, 'nms': False}", "batch": "4"},
+		1: {"args": "{'nms': True}"},
+		4: {"args": "{'batch': 4, 'nms': True, 'dynamic': True}", "batch": "4"},
+	} {
+		if got := LargestBatch(meta); got != want {
+			t.Errorf("%v: got %d, want %d", meta, got, want)
 		}
 	}
 }

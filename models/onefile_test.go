@@ -9,7 +9,7 @@ import (
 	"github.com/assay-vision/assay/inspection"
 )
 
-func TestCheckOneFile(t *testing.T) {
+func TestReadOneFile(t *testing.T) {
 	rest := append(field(8, []byte{2 << 3, 17}), field(7, nil)...) // what every file has: an opset and a graph
 	elsewhere := map[string][]byte{"data_location": {14 << 3, 1}, "external_data": field(13, []byte("x"))}
 	for what, tensor := range elsewhere {
@@ -25,7 +25,7 @@ func TestCheckOneFile(t *testing.T) {
 			"training":              field(20, field(1, field(5, tensor))),
 			"second graph to merge": append(field(7, nil), field(7, field(5, tensor))...),
 		} {
-			if err := CheckOneFile(append(graph, rest...)); !errors.Is(err, inspection.ErrInvalid) || !strings.Contains(err.Error(), "lie in other files") {
+			if _, err := ReadOneFile(append(graph, rest...)); !errors.Is(err, inspection.ErrInvalid) || !strings.Contains(err.Error(), "lie in other files") {
 				t.Errorf("%s in %s: got %v, want ErrInvalid for tensors elsewhere", what, name, err)
 			}
 		}
@@ -34,17 +34,17 @@ func TestCheckOneFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckOneFile(graph); err != nil {
+	if _, err := ReadOneFile(graph); err != nil {
 		t.Errorf("the shipped model: %v", err)
 	}
-	if err := CheckOneFile(append(field(7, field(5, []byte{14 << 3, 0})), rest...)); err != nil {
+	if _, err := ReadOneFile(append(field(7, field(5, []byte{14 << 3, 0})), rest...)); err != nil {
 		t.Errorf("a tensor that says it lies here: %v", err)
 	}
 	deep := []byte{}
 	for range 60 {
 		deep = field(1, field(5, field(6, deep)))
 	}
-	if err := CheckOneFile(field(7, deep)); !errors.Is(err, inspection.ErrInvalid) {
+	if _, err := ReadOneFile(field(7, deep)); !errors.Is(err, inspection.ErrInvalid) {
 		t.Errorf("graphs deep in each other: got %v, want ErrInvalid", err)
 	}
 }
@@ -54,11 +54,11 @@ func field(number uint64, body []byte) []byte {
 	return append(binary.AppendUvarint(binary.AppendUvarint(nil, number<<3|2), uint64(len(body))), body...)
 }
 
-func FuzzCheckOneFile(f *testing.F) {
+func FuzzReadOneFile(f *testing.F) {
 	f.Add(field(7, field(5, []byte{14 << 3, 1})))
 	f.Add([]byte{0xFF, 0xFF, 0xFF})
 	f.Fuzz(func(t *testing.T, graph []byte) {
-		if err := CheckOneFile(graph); err != nil && !errors.Is(err, inspection.ErrInvalid) {
+		if _, err := ReadOneFile(graph); err != nil && !errors.Is(err, inspection.ErrInvalid) {
 			t.Errorf("got %v, want ErrInvalid or nothing", err)
 		}
 	})

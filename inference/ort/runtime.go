@@ -118,13 +118,15 @@ func (r *Runtime) open(ctx context.Context, m *models.Model, o inference.Opening
 	if err != nil {
 		return nil, err
 	}
-	if err := models.CheckOneFile(graph); err != nil {
+	file, err := models.ReadOneFile(graph)
+	if err != nil {
 		return nil, err
 	}
 	info, err := inspect(graph)
 	if err != nil {
 		return nil, err
 	}
+	info.LargestBatch = models.LargestBatch(file.Metadata)
 	if err := m.Manifest.Check(info); err != nil {
 		return nil, err
 	}

@@ -263,6 +263,8 @@ func TestOpenRefuses(t *testing.T) {
 		"noise":         withGraph(t, good, []byte("this is not a graph at all")),
 		"half a graph":  withGraph(t, good, graph[:len(graph)/2]),
 		"external data": withGraph(t, good, append(append([]byte(nil), graph...), field(7, field(5, []byte{14 << 3, 1}))...)),
+		"a loop over one picture": withGraph(t, good, append(append([]byte(nil), graph...), // its metadata, and the manifest has batches
+			field(14, append(field(1, []byte("args")), field(2, []byte("{'nms': True}"))...))...)),
 		"another input": altered(good, func(m *models.Manifest) {
 			m.Inputs = append([]models.Input(nil), m.Inputs...)
 			m.Inputs[0].Width = 320

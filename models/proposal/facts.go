@@ -3,7 +3,6 @@ package proposal
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/assay-vision/assay/inspection"
@@ -49,7 +48,6 @@ type ultralytics struct {
 	height      int
 	endToEnd    string // "", True or False
 	nms         bool
-	batch       int // that the graph was exported for
 	description string
 	head        string // the class of the last layer, from 8.4.110 on at the latest
 	version     string
@@ -81,10 +79,7 @@ func readUltralytics(meta map[string]string) ultralytics {
 	u.found = named && (meta["stride"] != "" || u.task != "")
 	u.height, u.width, _ = size(meta["imgsz"])
 	u.nms = strings.Contains(meta["args"], "'nms': True")
-	u.head, u.version, u.batch = meta["head"], meta["version"], 1
-	if n, err := strconv.Atoi(meta["batch"]); err == nil && n > 0 {
-		u.batch = n
-	}
+	u.head, u.version = meta["head"], meta["version"]
 	return u
 }
 

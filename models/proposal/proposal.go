@@ -288,7 +288,7 @@ func (f *facts) batches(c candidate) field {
 	if c.single {
 		return known(path, "[1]", "the number of rows differs from picture to picture")
 	}
-	if n := f.ultra.batch; f.ultra.nms {
+	if n := models.LargestBatch(f.model.Metadata); n > 0 {
 		sizes := slices.DeleteFunc([]int{1, 2, 4, 8}, func(size int) bool { return size > n })
 		return known(path, strings.ReplaceAll(fmt.Sprint(sizes), " ", ", "), fmt.Sprintf("metadata batch is %d: with nms=True nothing is found in a picture beyond, though the batch of the graph's input is open", n))
 	}
