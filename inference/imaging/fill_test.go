@@ -209,6 +209,28 @@ func TestFillCuts(t *testing.T) {
 	}
 }
 
+// A picture that is hardly more than a line is not enlarged to gigabytes.
+func TestCropRefusesALine(t *testing.T) {
+	spec := Spec{Width: 64, Height: 64, Colour: Gray, Sources: []Source{FromFrame}, Resize: Crop, Scale: 1, Mean: []float64{0}, Std: []float64{1}}
+	for _, c := range []struct {
+		w, h    int
+		refused bool
+	}{{65535, 1, true}, {1, 65535, true}, {17 * 64, 64, true}, {16 * 64, 64, false}, {64, 16 * 64, false}} {
+		if _, err := spec.Place(c.w, c.h); errors.Is(err, inspection.ErrImage) != c.refused {
+			t.Errorf("%d x %d: got %v, want it refused: %t", c.w, c.h, err, c.refused)
+		}
+	}
+	w, p := newTestWorker(t), newTestPicture(t)
+	if err := w.Decode(pngImage(encodePNG(t, scene(4000, 1))), Gray, p); err != nil {
+		t.Fatal(err)
+	}
+	dst := cAlloc(spec.SampleBytes())
+	defer cFree(dst)
+	if _, err := w.Fill(dst, spec, p, nil, Shift{}); !errors.Is(err, inspection.ErrImage) {
+		t.Errorf("got %v, want ErrImage", err)
+	}
+}
+
 func TestFillRefuses(t *testing.T) {
 	w, p := newTestWorker(t), newTestPicture(t)
 	if err := w.Decode(pngImage(encodePNG(t, scene(100, 100))), Gray, p); err != nil {

@@ -124,7 +124,12 @@ func (s Spec) affine(c int) (a, b float32) {
 	return float32(s.Scale / s.Std[c]), float32(-s.Mean[c] / s.Std[c])
 }
 
-// Place says where a picture of w x h px lies in the input. The error wraps inspection.ErrImage: ResizeNone and another size.
+// mostCut is how many times as long as the input a picture that is cut may be once its shorter side fits: it is resized whole, and
+// one of 65535 x 1 px would fill the memory.
+const mostCut = 16
+
+// Place says where a picture of w x h px lies in the input. The error wraps inspection.ErrImage: ResizeNone and another size, or
+// Crop of which next to nothing would be left.
 func (s Spec) Place(w, h int) (inspection.Placement, error) {
 	p := inspection.Placement{ScaleX: 1, ScaleY: 1, Width: w, Height: h}
 	switch s.Resize {
@@ -136,6 +141,9 @@ func (s Spec) Place(w, h int) (inspection.Placement, error) {
 		}
 	default:
 		iw, ih := s.inner(w, h)
+		if s.Resize == Crop && (iw > mostCut*s.Width || ih > mostCut*s.Height) {
+			return p, fmt.Errorf("%w: picture is %d x %d px, and the model, which looks at the middle, would see less than a sixteenth of it", inspection.ErrImage, w, h)
+		}
 		// Whole pixels: the scale is what the picture really got, not the ratio that was rounded.
 		p.ScaleX, p.ScaleY = float64(iw)/float64(w), float64(ih)/float64(h)
 		switch {

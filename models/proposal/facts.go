@@ -78,7 +78,7 @@ func readUltralytics(meta map[string]string) ultralytics {
 	u.names, named = names(meta["names"])
 	u.found = named && (meta["stride"] != "" || u.task != "")
 	u.height, u.width, _ = size(meta["imgsz"])
-	u.nms = strings.Contains(meta["args"], "'nms': True")
+	u.nms = models.LargestBatch(meta) > 0
 	u.head, u.version = meta["head"], meta["version"]
 	return u
 }
