@@ -7,7 +7,7 @@ import torch.nn.functional as F
 SHRINK = 0.01
 
 # Channels at strides 2, 4, 8, 16, 32, and of the way back up.
-WIDTHS = {"tile": ((16, 32, 64, 128, 160), 48), "small": ((16, 24, 48, 64, 96), 32)}
+WIDTHS = {"tile": ((16, 32, 64, 128, 160), 48), "wide": ((32, 64, 128, 256, 320), 96), "small": ((16, 24, 48, 64, 96), 32)}
 
 # Mean brightness that every picture is brought to, so that the exposure tells nothing. Pixels at or below DARK, such as
 # the border of a letterbox, do not count.

@@ -185,7 +185,7 @@ def marked(first, data, indices, batch=50):
     served = board.Served(first)
     for k in range(0, len(indices), batch):
         part = indices[k:k + batch]
-        scores, boxes = (v.float().numpy() for v in served(data.plain(part)))
+        scores, boxes = (v.float().cpu().numpy() for v in served(data.plain(part).to(next(first.parameters()).device)))
         for j, picture in enumerate(part):
             for _, y, x in zip(*np.nonzero(scores[j] >= TAUGHT)):
                 yield int(picture), boxes[j, :, y, x].clip(0, SIDE), x * STRIDE + STRIDE // 2, y * STRIDE + STRIDE // 2
@@ -194,18 +194,21 @@ def marked(first, data, indices, batch=50):
 # ---- the run -----------------------------------------------------------------------------------------------------------
 
 def train(args):
+    device = torch.device(args.device)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
+    torch.backends.cudnn.benchmark = True
+    started = time.time()
     data = board.Data(args)
-    first = board.Net()
-    first.load_state_dict(torch.load(args.stage))
+    first = board.Net().to(device)
+    first.load_state_dict(torch.load(args.stage, map_location=device))
     first.eval()
     with torch.no_grad():
         places = Places(data, first, args.seed, args.batch)
-    net = Look().to(memory_format=torch.channels_last)
+    net = Look().to(device, memory_format=torch.channels_last)
     if args.start:
-        net.load_state_dict(torch.load(args.start))
+        net.load_state_dict(torch.load(args.start, map_location=device))
     ema = copy.deepcopy(net).eval()
     heavy, plain = ([p for p in net.parameters() if (p.ndim >= 2) == h] for h in (True, False))
     opt = torch.optim.AdamW([{"params": heavy, "weight_decay": args.decay}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
@@ -213,17 +216,20 @@ def train(args):
     args.out.mkdir(parents=True, exist_ok=True)
     parts = {"net": net, "ema": ema, "opt": opt}
     if checkpoint.exists():
-        step, spent = board.restore(checkpoint, parts, "cpu")
+        step, spent = board.restore(checkpoint, parts, device)
     made = board.batches(places, args, step)
     began = saved = shown = time.time()
     shadow, live, right = list(ema.parameters()), list(net.parameters()), []
-    while step < args.steps:
-        done = step / args.steps
+    while True:
+        done = (spent + time.time() - (started if not spent else began)) / (60 * args.minutes) if args.minutes else step / args.steps
+        if done >= 1:
+            break
         for g in opt.param_groups:
             g["lr"] = args.rate * min(1, done / 0.03 + 0.01) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         x, kinds = next(made)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = net(board.floats(x, "cpu"))
+        kinds = kinds.to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            logits = net(board.floats(x, device))
         loss = F.cross_entropy(logits.float(), kinds, label_smoothing=args.smooth)
         opt.zero_grad(set_to_none=True)
         loss.backward()
@@ -243,7 +249,7 @@ def train(args):
             board.keep(checkpoint, parts, step, spent)
             saved = time.time()
     spent += time.time() - began
-    board.settle(ema, made, 40, "cpu")
+    board.settle(ema, made, 40, device)
     board.keep(checkpoint, parts, step, spent)
     print(f"{step} steps of {args.batch} in {spent:.0f} s", flush=True)
     torch.save(ema.state_dict(), args.out / "weights.pt")
@@ -259,9 +265,11 @@ def main():
     p.add_argument("--pack", type=pathlib.Path, default=pathlib.Path("build/boards/pack.npz"), help="all pictures in one file, as train_board.py makes it")
     p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/look"), help="folder for checkpoint, figures and model")
     p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run to go on from (with a lower --rate)")
+    p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that plant defects and make batches")
     p.add_argument("--steps", type=int, default=5000)
+    p.add_argument("--minutes", type=float, default=0, help="bound the run by time instead of steps")
     p.add_argument("--batch", type=int, default=256, help="places a step")
     p.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     p.add_argument("--decay", type=float, default=0.05, help="weight decay")

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from tile_data import Rendered, Tiles, letterbox, pack
 from tile_defects import KINDS, Draw, harmless, spoil, take
 from tile_metrics import auroc, best_boundary, best_f1
-from tile_net import Both, Density, Net, Views, double, export, framed
+from tile_net import WIDTHS, Both, Density, Net, Views, double, export, framed
 
 SIDES = {"tiles": 320, "rendered": 256}  # px of the input
 SIZES = {"tiles": "tile", "rendered": "small"}
@@ -119,13 +119,15 @@ def loss_of(outputs, masks, labels):
 class Run:
     """A training run: network, averaged network, optimiser, and how far it is."""
 
+    stock = None  # pictures, masks and labels that were made at once, and the step they were made for
+
     def __init__(self, args, source, device: torch.device):
         torch.manual_seed(args.seed)
         self.args, self.source, self.device = args, source, device
-        self.net = Net(SIZES[args.data]).to(device).to(memory_format=torch.channels_last)
+        self.net = Net(args.size or SIZES[args.data]).to(device).to(memory_format=torch.channels_last)
         if args.start:
             self.net.load_state_dict(read_weights(args.start))
-        self.average = Net(SIZES[args.data]).to(device).to(memory_format=torch.channels_last).eval()
+        self.average = Net(args.size or SIZES[args.data]).to(device).to(memory_format=torch.channels_last).eval()
         self.average.load_state_dict(self.net.state_dict())
         decayed = [p for p in self.net.parameters() if p.dim() > 1]
         plain = [p for p in self.net.parameters() if p.dim() <= 1]
@@ -176,10 +178,8 @@ class Run:
 
     def advance(self, mixed) -> torch.Tensor:
         """One step. Its random numbers follow from the seed and the step alone, so that a resumed run is the same run."""
-        generator = torch.Generator(self.device).manual_seed(self.args.seed * 1_000_003 + self.step)
         torch.manual_seed(self.args.seed * 1_000_003 + self.step)
-        with torch.no_grad():
-            pictures, masks, labels = batch(self.source, self.args.batch, Draw(generator, self.device))
+        pictures, masks, labels = self.share()
         p = self.progress()
         rate = self.args.rate * min(p / WARM_UP + 0.01, 1) * (0.5 + 0.5 * np.cos(np.pi * min(p, 1)))
         for group in self.optimizer.param_groups:
@@ -194,6 +194,21 @@ class Run:
         self.step += 1
         self.follow()
         return loss.detach()
+
+    @torch.no_grad()
+    def share(self) -> tuple:
+        """This step's part of the pictures that are made for --made steps at once."""
+        part = self.step % self.args.made
+        first = self.step - part
+        if self.stock is None or self.stock[0] != first:
+            draw = Draw(torch.Generator(self.device).manual_seed(self.args.seed * 1_000_003 + first), self.device)
+            made = batch(self.source, self.args.batch * self.args.made, draw)
+            if self.args.made > 1:
+                order = draw.order(len(made[0]))
+                made = tuple(v[order] for v in made)
+            self.stock = first, made
+        mine = slice(part * self.args.batch, (part + 1) * self.args.batch)
+        return tuple(v[mine] for v in self.stock[1])
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -278,11 +293,11 @@ def answers(both: Both, x: torch.Tensor):
 
 def finish(args, net: Net, source) -> None:
     """Fit the density, validate, calibrate, and write all that --out holds but the checkpoint."""
+    weights = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
+    np.savez(args.out / "weights.npz", **weights)
     both = fit(net, source, args.seed + 3, args.density == "on", args.views == "on")
     figures, calibration = validate(both, source, args.seed + 1)
     print(json.dumps(figures, indent=1), json.dumps(calibration), sep="\n", flush=True)
-    weights = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
-    np.savez(args.out / "weights.npz", **weights)
     (args.out / "validation.json").write_text(json.dumps({"figures": figures, "calibration": calibration}, indent=1) + "\n")
     description, rights = ABOUT[args.data]
     (args.out / "model.yaml").write_text(MANIFEST.format(description=description, license=rights, side=SIDES[args.data]))
@@ -378,6 +393,8 @@ def arguments():
     p.add_argument("--steps", type=int, default=3000, help="length of the run (default: 3000); a run of a given length can be repeated exactly")
     p.add_argument("--minutes", type=float, default=0, help="bound the run by time instead, validation and export included")
     p.add_argument("--batch", type=int, default=32, help="pictures a step (default: 32)")
+    p.add_argument("--made", type=int, default=1, help="steps whose pictures are made at once: what keeps a GPU busy (default: 1)")
+    p.add_argument("--size", choices=sorted(WIDTHS), help="the network (default: tile, small with --data rendered)")
     p.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: 0.002)")
     return p.parse_args()
 
@@ -403,7 +420,7 @@ def main() -> None:
         sys.exit("--out: name a folder to write")
     args.out.mkdir(parents=True, exist_ok=True)
     if args.weights:
-        net = Net(SIZES[args.data]).to(device).eval()
+        net = Net(args.size or SIZES[args.data]).to(device).eval()
         net.load_state_dict(read_weights(args.weights))
     else:
         run = Run(args, source, device)
