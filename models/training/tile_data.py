@@ -55,7 +55,7 @@ def steel_names(steel: pathlib.Path):
 class Tiles:
     """The normal tiles of train.txt and the steel textures, in memory of the device."""
 
-    more = ("uneven", "unground")  # kinds of defect that are put on twice as often: the hardest to tell from normal tiles
+    more = ("uneven", "unground", "reground", "reground")  # kinds of defect that are put on twice as often: the hardest to tell from normal tiles
 
     def __init__(self, data, steel, packed, side: int, device: torch.device):
         if packed:

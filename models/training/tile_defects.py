@@ -3,7 +3,7 @@
 A picture batch is float32 [n,1,S,S], 0..1; a rectangle batch is float32 [n,4], x y width height in px, the part of the
 canvas that holds a picture. Every kind of defect is a function of both that returns the changed pictures and a mask
 float32 [n,1,S,S] of zeros and ones. Nothing here looks at a real defect: the kinds follow the words with which the
-makers of surface sets describe them (blowhole, crack, break, fray, uneven grinding; unground and chip are other looks of uneven and break), and two more, pasted foreign
+makers of surface sets describe them (blowhole, crack, break, fray, uneven grinding; unground, reground and chip are other looks of uneven and break), and two more, pasted foreign
 texture and pasted normal surface, stand for what nobody has described.
 """
 import math
@@ -306,8 +306,41 @@ def chip(x, rect, draw: Draw, textures):
     return x * (1 - spot) + ground.clamp(0.01, 1) * spot, hard(spot)
 
 
+def reground(x, rect, draw: Draw, textures):
+    """An end, a band or a field that was ground anew or too little: it stops at a straight line across the grinding marks,
+    which run along the picture's height, and within it they are stronger, or others."""
+    n, size = len(x), x.shape[-1]
+    px, py = grid(x)
+    x0, y0, w, h = (rect.view(-1, 4, 1, 1)[:, i:i + 1] for i in range(4))
+    slope = draw.uniform(n, -0.08, 0.08) + draw.chance(n, 0.25) * draw.uniform(n, -0.9, 0.9)
+    bend = draw.chance(n, 0.3) * draw.uniform(n, 0, 6) * draw.fractal(n, size, (2, 4))
+    down = torch.where(draw.chance(n, 0.5) > 0, py - y0, y0 + h - py) - slope * (px - x0 - w / 2) + bend  # px from the upper or the lower end
+    depth = draw.log_uniform(n, 0.08, 0.55) * h
+    start = draw.chance(n, 0.35) * draw.uniform(n, 0, 0.6) * h
+    rim = draw.log_uniform(n, 0.4, 6)
+    spot = torch.sigmoid((start + depth - down) / rim) * torch.where(start > 0, torch.sigmoid((down - start) / rim), torch.ones_like(down))
+    left, part = draw.uniform(n, -0.1, 0.7) * w, draw.uniform(n, 0.3, 1) * w
+    side = draw.log_uniform(n, 0.6, 14)
+    field = torch.sigmoid((px - x0 - left) / side) * torch.sigmoid((x0 + left + part - px) / side)
+    spot = spot * torch.where(draw.chance(n, 0.5) > 0, field, torch.ones_like(field))
+
+    level = blur(x, 25)
+    along = F.avg_pool2d(F.pad(x, (0, 0, 20, 20), mode="replicate"), (41, 1), stride=1)
+    own = (along / blur(along, 25).clamp(min=0.01) - 1) * draw.log_uniform(n, 0.7, 5)
+    fine = standardise(F.avg_pool1d(draw.normal(n, 1, size), 3, stride=1, padding=1))[:, 0]
+    jagged = draw.uniform(n, 0, 1)[:, :, 0, 0]
+    marks = standardise(jagged * draw.profile(n, size) + (1 - jagged) * fine)[:, None, None]
+    marks = torch.where(draw.chance(n, 0.5) > 0, marks, 1.5 * F.relu(marks - 0.3))  # some shine
+    marks = marks * draw.log_uniform(n, 0.04, 0.35) * (1 + draw.uniform(n, 0, 0.5) * draw.fractal(n, size, (3, 6)))
+    marks = torch.where(draw.chance(n, 0.4) > 0, own, marks)
+    kept = torch.where(draw.chance(n, 0.5) > 0, x, level * (1 + draw.uniform(n, 0, 0.08) * draw.fractal(n, size, (48, 96, 160), 0.7, 1.2)))
+    gain = (draw.chance(n, 0.6) * draw.sign(n) * draw.uniform(n, 0, 0.3)).exp()
+    ground = kept * (1 + marks).clamp(0.2, 3) * gain
+    return x * (1 - spot) + ground * spot, hard(spot)
+
+
 KINDS = {"blowhole": blowhole, "crack": crack, "break": broken, "fray": fray, "uneven": uneven, "foreign": foreign, "transplant": transplant,
-         "unground": unground, "chip": chip}
+         "unground": unground, "chip": chip, "reground": reground}
 
 
 def spoil(x, rect, kind: str, draw: Draw, textures):

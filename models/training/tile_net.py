@@ -74,6 +74,19 @@ def normalise(x):
     return x * (LEVEL / mean.clamp(min=DARK)) - LEVEL
 
 
+class Several(nn.Module):
+    """Networks that are asked as one: what they say is averaged, and their deepest features stand side by side."""
+
+    def __init__(self, nets: list):
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def parts(self, x):
+        """As Net.parts."""
+        *said, deep = zip(*(net.parts(x) for net in self.nets))
+        return *(sum(values) / len(values) for values in said), torch.cat(deep, 1)
+
+
 class Views(nn.Module):
     """What a Net says of a picture and of its three mirror images, averaged: a surface has no right way up."""
 
@@ -132,11 +145,11 @@ def framed(x):
 class Both(nn.Module):
     """The network and the density of its features as one: a map of logits [N,1,S/2,S/2] and a score [N].
 
-    Each part, score and map alike, is brought to the mean and the deviation that its score has on normal pictures, and
-    the sum of both counts: no defect, real or simulated, has a say in the weights.
+    Each part, score and map alike, is brought to the mean and the deviation that its score has on normal pictures. The
+    sum of both scores counts; in the map the density, which is coarse, has a quarter of a say.
     """
 
-    PARTS = ("detector", "density")
+    PARTS = {"detector": 1, "density": 0.25}  # and their shares of the map
 
     def __init__(self, net: Net, density=None):
         """density: a Density, or None where the network decides alone."""
@@ -155,16 +168,19 @@ class Both(nn.Module):
         return {n: (v - level(n)[0]) / level(n)[1] for n, v in found.items()}
 
     def forward(self, x):
-        p = self.parts(x)
-        names = [n for n in self.PARTS if n in p]
-        return sum(p[n + "_map"] for n in names), sum(p[n] for n in names)
+        return self.sums(self.parts(x))
+
+    def sums(self, parts):
+        """The map and the score that count, of what parts returned."""
+        shares = {n: w for n, w in self.PARTS.items() if n in parts}
+        return sum(w * parts[n + "_map"] for n, w in shares.items()), sum(parts[n] for n in shares)
 
     @torch.no_grad()
     def settle(self, pictures) -> None:
         """Take the levels from batches of normal pictures that nothing was fitted to."""
         self.levels = {}
         scores = [self.parts(x) for x in pictures]
-        for n in self.PARTS if self.density is not None else self.PARTS[:1]:
+        for n in [n for n in self.PARTS if n in scores[0]]:
             values = torch.cat([s[n] for s in scores]).double()
             self.levels[n] = (float(values.mean()), float(values.std()))
 

@@ -253,7 +253,7 @@ def train(args):
     board.keep(checkpoint, parts, step, spent)
     print(f"{step} steps of {args.batch} in {spent:.0f} s", flush=True)
     torch.save(ema.state_dict(), args.out / "weights.pt")
-    served = Twice(first, ema).eval()
+    served = Twice(first, ema).to(device).eval()
     figures = board.judge(served, data, lambda line: print(line, flush=True))
     (args.out / "figures.json").write_text(json.dumps({"figures": figures, "steps": step, "seconds": spent, "arguments": {k: str(v) for k, v in vars(args).items()}}, indent=1))
     board.export(served, args.out / "1" / "model.onnx")

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from tile_data import Rendered, Tiles, letterbox, pack
 from tile_defects import KINDS, Draw, harmless, spoil, take
 from tile_metrics import auroc, best_boundary, best_f1
-from tile_net import WIDTHS, Both, Density, Net, Views, double, export, framed
+from tile_net import WIDTHS, Both, Density, Net, Several, Views, double, export, framed
 
 SIDES = {"tiles": 320, "rendered": 256}  # px of the input
 SIZES = {"tiles": "tile", "rendered": "small"}
@@ -78,6 +78,15 @@ def has_bfloat16() -> bool:
 def read_weights(path: pathlib.Path) -> dict:
     """The state of a network out of a run's weights.npz."""
     return {k: torch.from_numpy(v) for k, v in np.load(path).items()}
+
+
+def read_net(path: pathlib.Path) -> Net:
+    """The network of a run's weights.npz, whatever its size."""
+    state = read_weights(path)
+    size = next(n for n, (widths, _) in WIDTHS.items() if all(state[f"down.{i}.0.0.weight"].shape[0] == w for i, w in enumerate(widths[1:])))
+    net = Net(size)
+    net.load_state_dict(state)
+    return net.eval()
 
 
 def batch(source, n: int, draw: Draw):
@@ -285,16 +294,17 @@ def answers(both: Both, x: torch.Tensor):
     scores, maps = [], []
     for part in x.split(32):
         p = {n: v.float().cpu().numpy() for n, v in both.parts(part).items()}
-        names = [n for n in both.PARTS if n in p]
-        scores.append({"both": sum(p[n] for n in names), **{n: p[n] for n in names}})
-        maps.append({"both": sum(p[n + "_map"] for n in names).ravel(), **{n: p[n + "_map"].ravel() for n in names}})
+        both_map, both_score = both.sums(p)
+        scores.append({"both": both_score, **{n: p[n] for n in both.PARTS if n in p}})
+        maps.append({"both": both_map.ravel(), **{n: p[n + "_map"].ravel() for n in both.PARTS if n in p}})
     return joined(scores), joined(maps)
 
 
 def finish(args, net: Net, source) -> None:
     """Fit the density, validate, calibrate, and write all that --out holds but the checkpoint."""
     weights = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
-    np.savez(args.out / "weights.npz", **weights)
+    if not args.weights:
+        np.savez(args.out / "weights.npz", **weights)
     both = fit(net, source, args.seed + 3, args.density == "on", args.views == "on")
     figures, calibration = validate(both, source, args.seed + 1)
     print(json.dumps(figures, indent=1), json.dumps(calibration), sep="\n", flush=True)
@@ -381,7 +391,7 @@ def arguments():
     p.add_argument("--normal", default="MT_Free", help="with --evaluate: the kind that has no defects (default: MT_Free)")
     p.add_argument("--write-set", type=pathlib.Path, help="with --data rendered: write pictures and masks into this folder, and stop")
     p.add_argument("--per-kind", type=int, default=40, help="pictures of each kind that --write-set writes, three times as many good ones (default: 40)")
-    p.add_argument("--weights", type=pathlib.Path, help="do not train: take a run's weights.npz, fit the density, validate, calibrate and export")
+    p.add_argument("--weights", type=pathlib.Path, nargs="+", help="do not train: take the weights.npz of one run or more, whose networks are asked as one, fit the density, validate, calibrate and export")
     p.add_argument("--density", choices=["on", "off"], default="on", help="whether the density of normal features counts beside the detector (default: on)")
     p.add_argument("--views", choices=["on", "off"], default="off", help="whether a picture is judged with its three mirror images, at four times the cost (default: off)")
     p.add_argument("--start", type=pathlib.Path, help="train on from a run's weights.npz, its batch statistics kept")
@@ -420,8 +430,8 @@ def main() -> None:
         sys.exit("--out: name a folder to write")
     args.out.mkdir(parents=True, exist_ok=True)
     if args.weights:
-        net = Net(args.size or SIZES[args.data]).to(device).eval()
-        net.load_state_dict(read_weights(args.weights))
+        nets = [read_net(path) for path in args.weights]
+        net = (nets[0] if len(nets) == 1 else Several(nets)).to(device).eval()
     else:
         run = Run(args, source, device)
         run.train()
