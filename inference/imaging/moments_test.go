@@ -164,8 +164,8 @@ func TestMeasureOfColourIsThatOfItsGray(t *testing.T) {
 
 func TestMeasuredRows(t *testing.T) {
 	for _, c := range []struct{ w, h, want int }{
-		{1, 1, 1}, {1024, 1024, 1024}, {1 << 20, 1, 1}, {1 << 21, 3, 1}, {1, 1 << 21, 1 << 19}, {1025, 1024, 511},
-		{2592, 1944, 202}, {5472, 3648, 95}, {4096, 2048, 128}, {20, 60_000, 26214},
+		{1, 1, 1}, {1024, 1024, 1024}, {1 << 20, 1, 1}, {1 << 21, 3, 1}, {1, 1 << 21, 1 << 18}, {1025, 1024, 255},
+		{2592, 1944, 101}, {5472, 3648, 47}, {4096, 2048, 64}, {20, 60_000, 13107},
 	} {
 		rows := measuredRows(nil, c.w, c.h)
 		if len(rows) != c.want {
@@ -185,7 +185,7 @@ func TestMeasureEstimatesLargePictures(t *testing.T) {
 	w, rng := newTestWorker(t), rand.New(rand.NewPCG(9, 10))
 	for _, c := range []int{1, 3} {
 		p := newTestPicture(t)
-		if err := p.reset(2048, 2048, c); err != nil { // every eighth row
+		if err := p.reset(2048, 2048, c); err != nil { // every sixteenth row
 			t.Fatal(err)
 		}
 		for i := range p.buf {
@@ -198,7 +198,7 @@ func TestMeasureEstimatesLargePictures(t *testing.T) {
 			t.Fatal(err)
 		}
 		mean, variance, sharpness := moments(p, nil, make([]byte, 3*p.w), false)
-		if math.Abs(got.Mean-mean) > 0.5 || math.Abs(got.Contrast/math.Sqrt(variance)-1) > 0.01 || math.Abs(got.Sharpness/sharpness-1) > 0.02 {
+		if math.Abs(got.Mean-mean) > 0.75 || math.Abs(got.Contrast/math.Sqrt(variance)-1) > 0.01 || math.Abs(got.Sharpness/sharpness-1) > 0.02 {
 			t.Errorf("%d channels: got %+v, want about mean %v, contrast %v, sharpness %v", c, got, mean, math.Sqrt(variance), sharpness)
 		}
 	}

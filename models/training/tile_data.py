@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from tile_defects import Draw, grid, harmless, inside, standardise, take, turned
+from tile_defects import KINDS, Draw, grid, harmless, inside, standardise, take, turned
 
 STEEL = 128  # px, side of a steel picture of X-SDD
 HOLD_OUT = 10  # one tile in so many is kept for validation
@@ -55,7 +55,7 @@ def steel_names(steel: pathlib.Path):
 class Tiles:
     """The normal tiles of train.txt and the steel textures, in memory of the device."""
 
-    more = ("uneven", "unground", "reground", "reground")  # kinds of defect that are put on twice as often: the hardest to tell from normal tiles
+    kinds = (*KINDS, "uneven", "unground", "reground", "reground")  # of defect; those hardest to tell from normal tiles more often
 
     def __init__(self, data, steel, packed, side: int, device: torch.device):
         if packed:
@@ -131,7 +131,7 @@ def cut(x: torch.Tensor, rect: torch.Tensor, draw: Draw):
 class Rendered:
     """Textures made up here: brushed metal, castings, weave and speckle. There is no data behind them."""
 
-    more = ()
+    kinds = tuple(k for k in KINDS if k != "reground")  # of defect; these textures have no grinding marks
 
     def __init__(self, side: int, device: torch.device):
         self.side, self.device = side, device

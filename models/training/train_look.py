@@ -204,6 +204,10 @@ def train(args):
     first = board.Net().to(device)
     first.load_state_dict(torch.load(args.stage, map_location=device))
     first.eval()
+    if args.weights:
+        net = Look().to(device)
+        net.load_state_dict(torch.load(args.weights, map_location=device))
+        return finish(args, first, net, data, {})
     with torch.no_grad():
         places = Places(data, first, args.seed, args.batch)
     net = Look().to(device, memory_format=torch.channels_last)
@@ -253,9 +257,15 @@ def train(args):
     board.keep(checkpoint, parts, step, spent)
     print(f"{step} steps of {args.batch} in {spent:.0f} s", flush=True)
     torch.save(ema.state_dict(), args.out / "weights.pt")
-    served = Twice(first, ema).to(device).eval()
+    finish(args, first, ema, data, {"steps": step, "seconds": spent})
+
+
+def finish(args, first, look, data, spent):
+    """Measure both networks as one, and export them."""
+    served = Twice(first, look).to(args.device).eval()
+    args.out.mkdir(parents=True, exist_ok=True)
     figures = board.judge(served, data, lambda line: print(line, flush=True))
-    (args.out / "figures.json").write_text(json.dumps({"figures": figures, "steps": step, "seconds": spent, "arguments": {k: str(v) for k, v in vars(args).items()}}, indent=1))
+    (args.out / "figures.json").write_text(json.dumps({"figures": figures, **spent, "arguments": {k: str(v) for k, v in vars(args).items()}}, indent=1))
     board.export(served, args.out / "1" / "model.onnx")
 
 
@@ -265,6 +275,7 @@ def main():
     p.add_argument("--pack", type=pathlib.Path, default=pathlib.Path("build/boards/pack.npz"), help="all pictures in one file, as train_board.py makes it")
     p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/look"), help="folder for checkpoint, figures and model")
     p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run to go on from (with a lower --rate)")
+    p.add_argument("--weights", type=pathlib.Path, help="do not train: measure and export this run's weights.pt with the network of --stage")
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that plant defects and make batches")

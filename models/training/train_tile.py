@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 
 from tile_data import Rendered, Tiles, letterbox, pack
-from tile_defects import KINDS, Draw, harmless, spoil, take
+from tile_defects import Draw, harmless, spoil, take
 from tile_metrics import auroc, best_boundary, best_f1
 from tile_net import WIDTHS, Both, Density, Net, Several, Views, double, export, framed
 
@@ -95,7 +95,7 @@ def batch(source, n: int, draw: Draw):
     x = harmless(x, rect, draw)
     pictures, masks, labels = [], [], []
     half = n // 2
-    kinds = deal([*KINDS, *source.more], draw)
+    kinds = deal([*source.kinds], draw)
     for part, kind in zip(torch.arange(half).tensor_split(len(kinds)), kinds):
         if len(part):
             chosen = slice(int(part[0]), int(part[-1]) + 1)
@@ -253,7 +253,7 @@ def validate(both: Both, source, seed: int):
     x, rect = source.validation(draw)
     normal, normal_maps = answers(both, x)
     figures, found, hit, missed = {}, [], [], [normal_maps]
-    for kind in KINDS:
+    for kind in dict.fromkeys(source.kinds):
         changed, mask, seen = spoil(x, rect, kind, draw, source.textures)
         kept = seen > 0
         scores, maps = answers(both, changed[kept])
@@ -318,7 +318,7 @@ def finish(args, net: Net, source) -> None:
 def write_set(args, source: Rendered) -> None:
     """Write rendered pictures for `assay eval`: DIR/good/x.jpg, and DIR/KIND/x.jpg with its mask x.png beside it."""
     draw = Draw(torch.Generator(source.device).manual_seed(args.seed + 2), source.device)
-    for kind in ["good", *KINDS]:
+    for kind in ["good", *source.kinds]:
         x, rect = source.sample(args.per_kind * (3 if kind == "good" else 1), draw)
         x = harmless(x, rect, draw)
         mask = torch.zeros_like(x)
@@ -332,7 +332,7 @@ def write_set(args, source: Rendered) -> None:
             cv2.imwrite(str(folder / f"{i:04}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
             if kind != "good":
                 cv2.imwrite(str(folder / f"{i:04}.png"), (marks * 255).astype(np.uint8))
-    print(f"{args.write_set}: {', '.join(['good', *KINDS])}, {args.per_kind} pictures of each kind at most")
+    print(f"{args.write_set}: {', '.join(['good', *source.kinds])}, {args.per_kind} pictures of each kind at most")
 
 
 def evaluate(args) -> None:
