@@ -199,7 +199,8 @@ def train(args):
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = True
-    started = time.time()
+    if args.weights:
+        args.planted = 0
     data = board.Data(args)
     first = board.Net().to(device)
     first.load_state_dict(torch.load(args.stage, map_location=device))
@@ -225,7 +226,7 @@ def train(args):
     began = saved = shown = time.time()
     shadow, live, right = list(ema.parameters()), list(net.parameters()), []
     while True:
-        done = (spent + time.time() - (started if not spent else began)) / (60 * args.minutes) if args.minutes else step / args.steps
+        done = (spent + time.time() - began) / (60 * args.minutes) if args.minutes else step / args.steps
         if done >= 1:
             break
         for g in opt.param_groups:

@@ -16,6 +16,7 @@ Needs PyTorch 1.13 or newer, OpenCV and NumPy; --evaluate needs onnxruntime, Ope
 file: their pictures, and weights trained on them, are for research and stay out of the project.
 """
 import argparse
+import copy
 import json
 import pathlib
 import sys
@@ -75,18 +76,15 @@ def has_bfloat16() -> bool:
     return cpus.exists() and "amx_bf16" in cpus.read_text()
 
 
-def read_weights(path: pathlib.Path) -> dict:
-    """The state of a network out of a run's weights.npz."""
-    return {k: torch.from_numpy(v) for k, v in np.load(path).items()}
-
-
 def read_net(path: pathlib.Path) -> Net:
     """The network of a run's weights.npz, whatever its size."""
-    state = read_weights(path)
-    size = next(n for n, (widths, _) in WIDTHS.items() if all(state[f"down.{i}.0.0.weight"].shape[0] == w for i, w in enumerate(widths[1:])))
-    net = Net(size)
-    net.load_state_dict(state)
-    return net.eval()
+    state = {k: torch.from_numpy(v) for k, v in np.load(path).items()}
+    for size in WIDTHS:
+        net = Net(size)
+        if {k: v.shape for k, v in net.state_dict().items()} == {k: v.shape for k, v in state.items()}:
+            net.load_state_dict(state)
+            return net.eval()
+    sys.exit(f"{path}: not the weights of a network of {', '.join(WIDTHS)}: name a weights.npz that this program wrote")
 
 
 def batch(source, n: int, draw: Draw):
@@ -133,11 +131,9 @@ class Run:
     def __init__(self, args, source, device: torch.device):
         torch.manual_seed(args.seed)
         self.args, self.source, self.device = args, source, device
-        self.net = Net(args.size or SIZES[args.data]).to(device).to(memory_format=torch.channels_last)
-        if args.start:
-            self.net.load_state_dict(read_weights(args.start))
-        self.average = Net(args.size or SIZES[args.data]).to(device).to(memory_format=torch.channels_last).eval()
-        self.average.load_state_dict(self.net.state_dict())
+        net = read_net(args.start) if args.start else Net(args.size or SIZES[args.data])
+        self.net = net.to(device).to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.net).eval()
         decayed = [p for p in self.net.parameters() if p.dim() > 1]
         plain = [p for p in self.net.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0}], lr=args.rate)
@@ -404,7 +400,7 @@ def arguments():
     p.add_argument("--minutes", type=float, default=0, help="bound the run by time instead, validation and export included")
     p.add_argument("--batch", type=int, default=32, help="pictures a step (default: 32)")
     p.add_argument("--made", type=int, default=1, help="steps whose pictures are made at once: what keeps a GPU busy (default: 1)")
-    p.add_argument("--size", choices=sorted(WIDTHS), help="the network (default: tile, small with --data rendered)")
+    p.add_argument("--size", choices=sorted(WIDTHS), help="the network (default: tile, small with --data rendered; with --start or --weights it is theirs)")
     p.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: 0.002)")
     return p.parse_args()
 
