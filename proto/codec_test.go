@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -202,14 +203,17 @@ func TestCodecAllocatesLittle(t *testing.T) {
 		up.Image.Release()
 	}
 	receive() // fill the pool
-	const runs = 200
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range runs {
+	// The median: whoever moves to another processor between two images may find its pool empty once.
+	perRun := make([]uint64, 201)
+	for i := range perRun {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		receive()
+		runtime.ReadMemStats(&after)
+		perRun[i] = after.TotalAlloc - before.TotalAlloc
 	}
-	runtime.ReadMemStats(&after)
-	per := (after.TotalAlloc - before.TotalAlloc) / runs
+	slices.Sort(perRun)
+	per := perRun[len(perRun)/2]
 	t.Logf("%d bytes allocated to receive an image in %d pieces", per, len(pieces))
 	if per > most && !raceEnabled {
 		t.Errorf("%d bytes allocated, want at most %d", per, most)
