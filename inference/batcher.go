@@ -41,8 +41,8 @@ type Task interface {
 type Order struct {
 	Class    inspection.Class
 	Deadline time.Time // when the answer must be there; zero means never
-	// Format and Bytes tell what Fill has to decode, so that its time can be predicted; 0 bytes: it takes none.
-	Format inspection.ImageFormat
+	// Source and Bytes tell what Fill has to decode, so that its time can be predicted; 0 bytes: it takes none.
+	Source schedule.Source
 	Bytes  int
 	// Follow is how many samples of the session will be added later without which this one's answer is worth nothing.
 	Follow int
@@ -147,7 +147,7 @@ func (b *Batcher) Do(ctx context.Context, session Session, order Order, task Tas
 // sample is what the queue knows of a sample of a session that came at a time.
 func (o Order) sample(session Session, came time.Time) schedule.Sample[Session, *item] {
 	return schedule.Sample[Session, *item]{
-		Session: session, Class: o.Class, Deadline: o.Deadline, Arrival: came, Format: o.Format, Bytes: o.Bytes, Follow: o.Follow,
+		Session: session, Class: o.Class, Deadline: o.Deadline, Arrival: came, Source: o.Source, Bytes: o.Bytes, Follow: o.Follow,
 	}
 }
 
@@ -323,10 +323,11 @@ func (b *Batcher) Forget(session Session) {
 func (b *Batcher) observe(items []*item, size int, wide bool, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
 	for _, it := range items {
-		b.queue.ObserveFill(it.order.Format, it.order.Bytes, it.filling)
+		b.queue.ObserveFill(it.order.Source, it.order.Bytes, it.filling, now)
 	}
-	switch session, now := items[0].session, time.Now(); {
+	switch session := items[0].session; {
 	case !wide:
 		b.queue.Observe(session, size, took, now)
 	case size == 1:

@@ -14,6 +14,7 @@ import (
 	"github.com/assay-vision/assay/inference/decode"
 	"github.com/assay-vision/assay/inference/imaging"
 	"github.com/assay-vision/assay/inference/plan"
+	"github.com/assay-vision/assay/inference/schedule"
 	"github.com/assay-vision/assay/inspection"
 	"github.com/assay-vision/assay/models"
 )
@@ -131,7 +132,8 @@ func (e *Engine) inspect(ctx context.Context, job inspection.Job) (inspection.Ju
 		return inspection.Judgement{}, err
 	}
 	s := newSample(e, in, &job.Frame, templates)
-	order := Order{Class: job.Class, Deadline: job.Deadline, Format: job.Frame.Image.Format, Bytes: s.image.Data.Len()}
+	source := schedule.Source{Recipe: job.Recipe.Name, View: job.Frame.View, Format: job.Frame.Image.Format}
+	order := Order{Class: job.Class, Deadline: job.Deadline, Source: source, Bytes: s.image.Data.Len()}
 	if len(grid.Tiles) > 1 {
 		err = e.doTiles(ctx, order, s, grid)
 	} else {

@@ -55,33 +55,38 @@ func curveOf(d st.Device) (c schedule.Curve) {
 func serve(t *testing.T, d st.Device, curve schedule.Curve, trace []st.Arrival) (res st.Result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b, err := startBatcher(BatcherConfig{Workers: d.Executors, Queue: 1024})
-		quiet(t, err)
-		s := &sleeper{device: d, kind: d.Name}
-		if curve != nil {
-			quiet(t, b.SetCurve(s, curve))
-		}
-		start := time.Now()
-		var mu sync.Mutex
-		var callers sync.WaitGroup
-		for _, a := range trace {
-			time.Sleep(a.At - time.Since(start))
-			callers.Go(func() {
-				due := start.Add(a.Due())
-				err := b.Do(context.Background(), s, Order{Deadline: due}, noTask{})
-				now := time.Now()
-				mu.Lock()
-				defer mu.Unlock()
-				res.Add(a, err == nil && !now.After(due))
-				if err != nil && now.After(due) {
-					t.Errorf("a sample due at %v was given up at %v: that is no answer in time", a.Due(), now.Sub(start))
-				}
-			})
-		}
-		callers.Wait()
-		b.Close()
+		play(t, &sleeper{device: d, kind: d.Name}, d.Executors, curve, trace, res.Add)
 	})
 	return res
+}
+
+// play is serve in a bubble, with any session; note is told of each arrival whether it was in time, one after another.
+func play(t *testing.T, s Session, workers int, curve schedule.Curve, trace []st.Arrival, note func(a st.Arrival, inTime bool)) {
+	t.Helper()
+	b, err := startBatcher(BatcherConfig{Workers: workers, Queue: 1024})
+	quiet(t, err)
+	if curve != nil {
+		quiet(t, b.SetCurve(s, curve))
+	}
+	start := time.Now()
+	var mu sync.Mutex
+	var callers sync.WaitGroup
+	for _, a := range trace {
+		time.Sleep(a.At - time.Since(start))
+		callers.Go(func() {
+			due := start.Add(a.Due())
+			err := b.Do(context.Background(), s, Order{Deadline: due}, noTask{})
+			now := time.Now()
+			mu.Lock()
+			defer mu.Unlock()
+			note(a, err == nil && !now.After(due))
+			if err != nil && now.After(due) {
+				t.Errorf("a sample due at %v was given up at %v: that is no answer in time", a.Due(), now.Sub(start))
+			}
+		})
+	}
+	callers.Wait()
+	b.Close()
 }
 
 // slower is by how many times everything here is slower than the devices that were measured, so that many simulated
@@ -168,7 +173,7 @@ func (s scenario) checkUniform(t *testing.T, name string, ours st.Result, trace 
 	if share(ours) < s.floor {
 		t.Errorf("%s: got %.3f of the ideal goodput, want %.3f", name, share(ours), s.floor)
 	}
-	for what, r := range map[string]st.Result{"FIFO": fifo, "FIFO that rejects": reject, "a tuned timeout": timeout} {
+	for what, r := range map[string]st.Result{"FIFO": fifo, "FIFO that rejects": reject, "a tuned timeout": timeout, "EDF": edf, "EDF that drops": drop} {
 		if ours.Goodput() < 0.97*r.Goodput() {
 			t.Errorf("%s: got goodput %.3f, %s has %.3f", name, ours.Goodput(), what, r.Goodput())
 		}

@@ -37,7 +37,7 @@ func TestTooLateIsSaidAtOnce(t *testing.T) {
 			task := &fakeTask{number: 1}
 			start := time.Now()
 			wg.Go(func() {
-				err := b.Do(context.Background(), s, Order{Class: inspection.ClassBulk, Deadline: start.Add(c.left), Format: inspection.FormatJPEG, Bytes: c.bytes}, task)
+				err := b.Do(context.Background(), s, Order{Class: inspection.ClassBulk, Deadline: start.Add(c.left), Source: schedule.Source{Format: inspection.FormatJPEG}, Bytes: c.bytes}, task)
 				if took := time.Since(start); !errors.Is(err, inspection.ErrDeadline) || took != c.told || task.fills > 0 {
 					t.Errorf("%s: got %v after %v and %d fills, want ErrDeadline after %v", c.name, err, took, task.fills, c.told)
 				}

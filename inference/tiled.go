@@ -124,7 +124,7 @@ func (f *tiled) do(ctx context.Context, at int) error {
 	order.Follow = len(f.grid.Tiles) - 1 - at
 	if at > 0 { // it is filled from pixels, as a raw picture of its size is
 		r := f.grid.Tiles[at]
-		order.Format, order.Bytes = inspection.FormatRaw, r.Dx()*r.Dy()*f.in.model.specs[0].Colour.Components()
+		order.Source.Format, order.Source.Tile, order.Bytes = inspection.FormatRaw, true, r.Dx()*r.Dy()*f.in.model.specs[0].Colour.Components()
 	}
 	f.refs.Add(1)
 	if err := f.engine.batcher.Do(ctx, f.in.model.session, order, &tile{of: f, at: at, since: time.Now()}); err != nil {

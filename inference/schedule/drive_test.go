@@ -97,8 +97,10 @@ func (m *machine) play(events []*event) error {
 		for ; next < len(events) && events[next].at == t; next++ {
 			e := events[next]
 			// Somebody confirms the curve all along: an estimate that is old refuses nobody, which is another test's.
+			source := schedule.Source{Format: inspection.FormatJPEG}
 			m.queue.Observe(e.session, m.curve[0].Size, m.curve[0].Expected, epoch.Add(t))
-			s := &sample{Value: e, Session: e.session, Class: e.class, Arrival: epoch.Add(t), Bytes: e.bytes, Format: inspection.FormatJPEG}
+			m.queue.ObserveFill(source, e.bytes, time.Duration(e.bytes)*10, epoch.Add(t))
+			s := &sample{Value: e, Session: e.session, Class: e.class, Arrival: epoch.Add(t), Bytes: e.bytes, Source: source}
 			if e.budget > 0 {
 				s.Deadline = epoch.Add(t + e.budget)
 			}

@@ -15,42 +15,65 @@ const (
 	// recent is of how many runs the 99th percentile is taken, and enough how many there must be to believe it.
 	recent = 256
 	enough = 64
-	// stale is for how long nobody may have confirmed an estimate that refuses samples; see confirmed.
-	stale = 250 * time.Millisecond
+	// stale and retried bound for how long a measurement is believed that nobody confirms: at least stale, and for so many
+	// times what it says.
+	stale   = 250 * time.Millisecond
+	retried = 4
 )
+
+// trust is whether a prediction may refuse anybody. One that is too long by a fault, or that was true while the machine
+// stood still, would refuse all and never be corrected; so it is believed for a while only. Then somebody tries, and where
+// it had been in the way what that one takes is the truth.
+type trust struct {
+	until   time.Duration // believed until then
+	doubted bool          // somebody was let pass since whom it would have refused
+}
+
+func (b *trust) believed(now time.Duration) bool { return now <= b.until }
+
+// believe holds for true what was just confirmed and says so long.
+func (b *trust) believe(says, now time.Duration) { b.until = now + max(stale, retried*says) }
+
+// refuted reports whether what was measured takes the place of what was expected: where that had been doubted and is longer.
+func (b *trust) refuted(took, expected time.Duration) bool {
+	doubted := b.doubted
+	b.doubted = false
+	return doubted && took < expected
+}
 
 // estimate is what is known of one session's run times: a curve, and by how much measured runs differ from it.
 type estimate struct {
-	curve     Curve
-	guess     bool      // the curve is a shape: until a run was measured nothing is known of its scale
-	runs      int       // measured runs
-	drift     float64   // moving average of measured / curve over all sizes
-	drifts    []float64 // the same of each size; 0 where none was measured
-	ratios    []float64 // measured / expected of the last runs, a ring
-	spread    float64   // p99 / expected
-	likely    float64   // p90 / expected
-	confirmed time.Duration
-	alone     time.Duration // moving average of one sample run by all threads; 0 where that is unknown
+	curve  Curve
+	guess  bool          // the curve is a shape: until a run was measured nothing is known of its scale
+	runs   int           // measured runs
+	drift  float64       // moving average of measured / curve over all sizes
+	drifts []float64     // the same of each size; 0 where none was measured
+	ratios []float64     // measured / expected of the last runs, a ring
+	spread float64       // p99 / expected
+	likely float64       // p90 / expected
+	alone  time.Duration // moving average of one sample run by all threads; 0 where that is unknown
+	trust
 
 	now    Curve // the curve as corrected, kept so that a decision costs no arithmetic
 	useful []int // see Curve.useful, of now
 }
 
 func newEstimate(c Curve, guess bool, now time.Duration) *estimate {
-	e := &estimate{curve: slices.Clone(c), guess: guess, drift: 1, drifts: make([]float64, len(c)), confirmed: now, spread: 1, likely: 1}
+	e := &estimate{curve: slices.Clone(c), guess: guess, drift: 1, drifts: make([]float64, len(c)), spread: 1, likely: 1}
 	for _, p := range c {
 		e.spread = max(e.spread, float64(p.P99)/float64(p.Expected))
 	}
 	e.likely = (1 + e.spread) / 2 // until runs were measured
 	e.correct()
+	e.believe(e.now[0].Expected, now)
 	return e
 }
 
-// known reports whether the estimate may refuse anybody: somebody measured it, and not long ago. Without that an estimate
-// that is too long by a fault would refuse all and never be corrected.
-func (e *estimate) known(now time.Duration) bool {
-	return !e.guess && now-e.confirmed <= max(stale, 4*e.now[len(e.now)-1].Expected)
-}
+// known reports whether the estimate may refuse anybody: somebody measured it, and it is believed.
+func (e *estimate) known(now time.Duration) bool { return !e.guess && e.believed(now) }
+
+// begin notes that a batch begins that should take so long: while it runs, nobody can confirm what is expected.
+func (e *estimate) begin(takes, now time.Duration) { e.until = max(e.until, now+retried*takes) }
 
 // observe corrects the estimate by a measured run.
 func (e *estimate) observe(size int, took, now time.Duration) {
@@ -60,6 +83,9 @@ func (e *estimate) observe(size int, took, now time.Duration) {
 	}
 	took = max(took, time.Microsecond)
 	e.ratio(float64(took)/float64(e.now[i].Expected), e.guess)
+	if e.refuted(took, e.now[i].Expected) {
+		e.rescale(float64(took) / float64(e.now[i].Expected))
+	}
 	ratio := float64(took) / float64(e.curve[i].Expected)
 	if e.guess {
 		e.guess, e.drift = false, ratio
@@ -72,7 +98,17 @@ func (e *estimate) observe(size int, took, now time.Duration) {
 	} else {
 		e.drifts[i] += gain * (ratio - e.drifts[i])
 	}
-	e.confirmed = now
+	e.correct()
+	e.believe(e.now[0].Expected, now)
+}
+
+// rescale brings what is expected of all sizes down by a factor.
+func (e *estimate) rescale(by float64) {
+	e.drift *= by
+	for i := range e.drifts {
+		e.drifts[i] *= by
+	}
+	e.alone = time.Duration(by * float64(e.alone))
 	e.correct()
 }
 
@@ -110,8 +146,11 @@ func (e *estimate) observeAlone(took, now time.Duration) {
 	if e.alone == 0 {
 		e.alone = took
 	}
+	if e.refuted(took, e.alone) {
+		e.rescale(float64(took) / float64(e.alone))
+	}
 	e.alone += time.Duration(gain * float64(min(took, outlier*e.alone)-e.alone))
-	e.confirmed = now
+	e.believe(e.now[0].Expected, now)
 }
 
 // least returns the least time in which a sample is run.

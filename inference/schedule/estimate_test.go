@@ -144,7 +144,7 @@ func TestDecodingIsPredictedFromBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	jpeg := func(left time.Duration) error {
-		return q.Add(&sample{Format: inspection.FormatJPEG, Bytes: 2_000_000, Arrival: epoch, Deadline: epoch.Add(left)}, epoch)
+		return q.Add(&sample{Source: schedule.Source{Format: inspection.FormatJPEG}, Bytes: 2_000_000, Arrival: epoch, Deadline: epoch.Add(left)}, epoch)
 	}
 	if err := jpeg(29 * ms); !errors.Is(err, inspection.ErrDeadline) {
 		t.Errorf("2 MB to decode at 100 MB/s and a run of 10 ms in 29 ms: got %v, want ErrDeadline", err)
@@ -153,10 +153,76 @@ func TestDecodingIsPredictedFromBytes(t *testing.T) {
 		t.Errorf("the same in 30 ms: got %v", err)
 	}
 	for range 64 {
-		q.ObserveFill(inspection.FormatJPEG, 1_000_000, 2*ms)
+		q.ObserveFill(schedule.Source{Format: inspection.FormatJPEG}, 1_000_000, 2*ms, epoch)
 	}
 	if err := jpeg(15 * ms); err != nil {
 		t.Errorf("after decoding was measured at 500 MB/s, in 15 ms: got %v", err)
+	}
+}
+
+// A picture that is slow to decode says nothing of another camera's, and while the machine stood still nothing of itself: who
+// is refused for it too long is let pass, and what that one takes is believed.
+func TestADecodeTimeRefusesOnlyItsOwnAndNotForLong(t *testing.T) {
+	q := open(t, 1)
+	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 10 * ms}}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	from := func(view string, at time.Duration) error {
+		q.Observe(0, 1, 10*ms, epoch.Add(at)) // others are served all along
+		return q.Add(&sample{
+			Source: schedule.Source{View: view, Format: inspection.FormatJPEG}, Bytes: 500_000, Arrival: epoch.Add(at), Deadline: epoch.Add(at + 20*ms),
+		}, epoch.Add(at))
+	}
+	for range 32 {
+		q.ObserveFill(schedule.Source{View: "slow", Format: inspection.FormatJPEG}, 500_000, 15*ms, epoch)
+	}
+	if err := from("other", ms); err != nil {
+		t.Errorf("5 ms to decode and a run of 10 in 20 ms, beside a camera whose pictures take 15: got %v", err)
+	}
+	if err := from("slow", ms); !errors.Is(err, inspection.ErrDeadline) {
+		t.Errorf("15 ms to decode and a run of 10 in 20 ms: got %v, want ErrDeadline", err)
+	}
+	if err := from("slow", 251*ms); err != nil {
+		t.Errorf("nobody confirmed it for a quarter of a second: got %v, want that somebody tries", err)
+	}
+	q.ObserveFill(schedule.Source{View: "slow", Format: inspection.FormatJPEG}, 500_000, 6*ms, epoch.Add(270*ms))
+	if err := from("slow", 280*ms); err != nil {
+		t.Errorf("who tried took 6 ms: got %v", err)
+	}
+}
+
+// A run that takes longer than expected while that was doubted is one more slow run, not the truth.
+func TestOnlyAFasterTryIsBelieved(t *testing.T) {
+	q := open(t, 1)
+	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 60 * ms, P99: 60 * ms}}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	q.Observe(0, 1, 60*ms, epoch)
+	expected := func() time.Duration { c, _ := q.Curve(0); return c[0].Expected }
+	try := func(at, took time.Duration) {
+		if _, err := offer(q, at, 50*ms); err != nil {
+			t.Fatalf("at %v: %v, want that somebody tries", at, err)
+		}
+		if d := q.Next(0, epoch.Add(at)); len(d.Batch) != 1 {
+			t.Fatalf("at %v: nobody was begun with", at)
+		}
+		if _, err := offer(q, at, 50*ms); !errors.Is(err, inspection.ErrDeadline) {
+			t.Errorf("at %v, while one tries: got %v, want ErrDeadline", at, err)
+		}
+		q.Observe(0, 1, took, epoch.Add(at+took))
+		q.Next(0, epoch.Add(at+took))
+	}
+	try(time.Second, 120*ms)
+	if e := expected(); e < 61*ms || e > 70*ms {
+		t.Errorf("after a try of 120 ms where 60 were expected: got %v, want a little more than 60", e)
+	}
+	try(3*time.Second, 10*ms)
+	if e := expected(); e > 11*ms {
+		t.Errorf("after a try of 10 ms: got %v, want that", e)
+	}
+	q.Observe(0, 1, 5*ms, epoch.Add(4*time.Second))
+	if e := expected(); e < 9*ms {
+		t.Errorf("after a run of 5 ms that refused nobody: got %v, want no more than its weight", e)
 	}
 }
 
@@ -166,11 +232,11 @@ func TestOneSlowPictureIsNotBelieved(t *testing.T) {
 	if err := q.SetCurve(0, schedule.Curve{{Size: 1, Expected: 10 * ms, P99: 10 * ms}}, epoch); err != nil {
 		t.Fatal(err)
 	}
-	q.ObserveFill(inspection.FormatPNG, 100_000, 30*ms)
+	q.ObserveFill(schedule.Source{Format: inspection.FormatPNG}, 100_000, 30*ms, epoch)
 	for range 3 {
-		q.ObserveFill(inspection.FormatPNG, 100_000, ms)
+		q.ObserveFill(schedule.Source{Format: inspection.FormatPNG}, 100_000, ms, epoch)
 	}
-	s := &sample{Format: inspection.FormatPNG, Bytes: 100_000, Arrival: epoch, Deadline: epoch.Add(12 * ms)}
+	s := &sample{Source: schedule.Source{Format: inspection.FormatPNG}, Bytes: 100_000, Arrival: epoch, Deadline: epoch.Add(12 * ms)}
 	if err := q.Add(s, epoch); err != nil {
 		t.Errorf("1 ms to decode, but 30 the first time of four, and a run of 10 ms in 12 ms: got %v", err)
 	}

@@ -6,33 +6,54 @@ import (
 	"github.com/assay-vision/assay/inspection"
 )
 
-// fillRates predicts what it takes to decode a picture and fill it in, from its bytes.
-type fillRates struct {
-	perByte [int(inspection.FormatRaw) + 1]float64 // nanoseconds
-	seen    [int(inspection.FormatRaw) + 1]int     // pictures that were measured
+// Source is where pictures come from: those of one source cost alike to decode and to fill in, a byte.
+type Source struct {
+	Recipe, View string
+	Format       inspection.ImageFormat
+	Tile         bool // a part of a picture that is decoded already
 }
 
-// newFillRates starts at what one core does: 100 MB of compressed picture a second, 1 GB of raw pixels. That counts as one
-// picture that was measured, for the first ones of a process take many times as long as those that follow.
-func newFillRates() fillRates {
-	var f fillRates
-	for i := range f.perByte {
-		f.perByte[i] = 10
+// fillRate predicts what it takes to decode a picture of one source and fill it in, from its bytes.
+type fillRate struct {
+	perByte float64 // nanoseconds
+	seen    int     // pictures that were measured
+	trust
+}
+
+// fillRates are those of the sources that were seen.
+type fillRates map[Source]*fillRate
+
+// mostSources bounds fillRates: cameras name their views.
+const mostSources = 4096
+
+// of returns a source's rate. It starts at what one core does: 100 MB of compressed picture a second, 1 GB of raw pixels. That
+// counts as one picture that was measured, for the first ones of a process take many times as long as those that follow.
+func (f fillRates) of(s Source, now time.Duration) *fillRate {
+	r := f[s]
+	if r == nil {
+		if len(f) >= mostSources {
+			clear(f)
+		}
+		r = &fillRate{perByte: 10}
+		if s.Format == inspection.FormatRaw {
+			r.perByte = 1
+		}
+		r.believe(0, now)
+		f[s] = r
 	}
-	f.perByte[inspection.FormatRaw] = 1
-	return f
+	return r
 }
 
-func (f *fillRates) predict(format inspection.ImageFormat, bytes int) time.Duration {
-	return time.Duration(f.perByte[min(int(format), len(f.perByte)-1)] * float64(bytes))
-}
+func (r *fillRate) predict(bytes int) time.Duration { return time.Duration(r.perByte * float64(bytes)) }
 
-func (f *fillRates) observe(format inspection.ImageFormat, bytes int, took time.Duration) {
-	if bytes <= 0 {
-		return
+func (r *fillRate) observe(bytes int, took, now time.Duration) {
+	r.seen++
+	expected := r.predict(bytes)
+	measured := float64(took) / float64(bytes)
+	if r.refuted(took, expected) {
+		r.perByte = measured
 	}
-	i := min(int(format), len(f.perByte)-1)
-	f.seen[i]++
-	measured := min(float64(took)/float64(bytes), outlier*max(f.perByte[i], 0.1))
-	f.perByte[i] += max(gain, 1/float64(f.seen[i]+1)) * (measured - f.perByte[i])
+	measured = min(measured, outlier*max(r.perByte, 0.1))
+	r.perByte += max(gain, 1/float64(r.seen+1)) * (measured - r.perByte)
+	r.believe(r.predict(bytes), now)
 }

@@ -42,6 +42,7 @@ func (q *Queue[K, V]) Next(executor int, now time.Time) Decision[K, V] {
 		}
 		q.shares.serve(class, w.takes)
 		q.ends[executor], q.runs[executor] = t+w.takes, running{class, t, w.takes}
+		l.curve.begin(w.takes, t)
 		d.Batch = q.take(class, l, w.from, w.from+w.count)
 		d.Size, d.Wait = w.size, 0
 		return d

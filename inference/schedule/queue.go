@@ -22,13 +22,14 @@ type Sample[K comparable, V any] struct {
 	Value    V
 	Session  K
 	Class    inspection.Class
-	Deadline time.Time              // when its answer must be there; zero: never
-	Arrival  time.Time              // when it came
-	Format   inspection.ImageFormat // with Bytes: what it takes to decode it
-	Bytes    int                    // encoded size; 0: nothing is decoded
-	Follow   int                    // how many samples of the session are added later without which its answer is worth nothing
+	Deadline time.Time // when its answer must be there; zero: never
+	Arrival  time.Time // when it came
+	Source   Source    // with Bytes: what it takes to decode it
+	Bytes    int       // encoded size; 0: nothing is decoded
+	Follow   int       // how many samples of the session are added later without which its answer is worth nothing
 
 	due, since time.Duration // Deadline and Arrival on the queue's clock; due is never where there is no deadline
+	rate       *fillRate     // of its source; nil where nothing is decoded
 	fill       time.Duration // predicted time to decode it
 	queued     bool
 }
@@ -83,7 +84,7 @@ func New[K comparable, V any](config Config, now time.Time) (*Queue[K, V], error
 		return nil, fmt.Errorf("%w: max delay %v is negative", inspection.ErrInvalid, config.MaxDelay)
 	}
 	return &Queue[K, V]{
-		config: config, epoch: now, curves: map[K]*estimate{}, fills: newFillRates(),
+		config: config, epoch: now, curves: map[K]*estimate{}, fills: fillRates{},
 		ends: slices.Repeat([]time.Duration{idle}, config.Executors), runs: make([]running, config.Executors),
 	}, nil
 }
@@ -150,8 +151,11 @@ func (q *Queue[K, V]) ObserveAlone(session K, took time.Duration, now time.Time)
 }
 
 // ObserveFill notes how long it took to decode a sample of so many bytes.
-func (q *Queue[K, V]) ObserveFill(format inspection.ImageFormat, bytes int, took time.Duration) {
-	q.fills.observe(format, bytes, took)
+func (q *Queue[K, V]) ObserveFill(source Source, bytes int, took time.Duration, now time.Time) {
+	if bytes > 0 {
+		t := q.clock(now)
+		q.fills.of(source, t).observe(bytes, took, t)
+	}
 }
 
 // Add queues a sample whose session was introduced. It refuses it with inspection.ErrDeadline where it would be too late
@@ -162,7 +166,7 @@ func (q *Queue[K, V]) Add(s *Sample[K, V], now time.Time) error {
 	if e == nil {
 		return fmt.Errorf("%w: a sample of a session that was not introduced", inspection.ErrInvalid)
 	}
-	q.place(s)
+	q.place(s, t)
 	class := classOf(s)
 	switch {
 	case q.hopeless(s, e, t):
@@ -187,8 +191,12 @@ func (q *Queue[K, V]) Add(s *Sample[K, V], now time.Time) error {
 }
 
 // place puts a sample's times on the queue's clock.
-func (q *Queue[K, V]) place(s *Sample[K, V]) {
-	s.due, s.since, s.fill = never, q.clock(s.Arrival), q.fills.predict(s.Format, s.Bytes)
+func (q *Queue[K, V]) place(s *Sample[K, V], t time.Duration) {
+	s.due, s.since = never, q.clock(s.Arrival)
+	if s.rate, s.fill = nil, 0; s.Bytes > 0 {
+		s.rate = q.fills.of(s.Source, t)
+		s.fill = s.rate.predict(s.Bytes)
+	}
 	if !s.Deadline.IsZero() {
 		s.due = q.clock(s.Deadline)
 	}
@@ -207,33 +215,51 @@ func (q *Queue[K, V]) lane(class int, session K, e *estimate) *lane[K, V] {
 	return l
 }
 
-// needs returns the time from beginning with a sample to its answer, at least: at the expected speed, by all threads where
-// nobody works, and with what follows on all executors. 0 where nothing is known.
-func (q *Queue[K, V]) needs(s *Sample[K, V], e *estimate, t time.Duration) time.Duration {
-	if !e.known(t) {
-		return 0
+// needs returns the time from beginning with a sample to its answer, at least, as far as that is known.
+func (q *Queue[K, V]) needs(s *Sample[K, V], e *estimate, t time.Duration) (need time.Duration) {
+	if s.rate != nil && s.rate.believed(t) {
+		need = s.fill
 	}
+	if e.known(t) {
+		need += q.runTime(s, e)
+	}
+	return need
+}
+
+// runTime returns the time that a sample and what follows it run for, at least: at the expected speed, by all threads where nobody
+// works, and with what follows on all executors.
+func (q *Queue[K, V]) runTime(s *Sample[K, V], e *estimate) time.Duration {
 	least := e.now[0].Expected
 	if q.idlers() == len(q.ends) {
 		least = e.least()
 	}
 	if s.Follow == 0 {
-		return s.fill + least
+		return least
 	}
-	return s.fill + max(least, time.Duration(float64(s.Follow+1)*e.fastest(q.config.Executors)))
+	return max(least, time.Duration(float64(s.Follow+1)*e.fastest(q.config.Executors)))
 }
 
-// hopeless reports whether a sample would be too late even if it ran alone right now.
+// hopeless reports whether a sample would be too late even if it ran alone right now. What would say so and is not believed any
+// more is doubted.
 func (q *Queue[K, V]) hopeless(s *Sample[K, V], e *estimate, t time.Duration) bool {
-	if s.due == never {
+	left := s.due - t
+	switch {
+	case s.due == never:
 		return false
+	case left <= 0, left < q.needs(s, e, t):
+		return true
+	case left < s.fill+q.runTime(s, e):
+		e.doubted = e.doubted || !e.known(t)
+		if s.rate != nil {
+			s.rate.doubted = s.rate.doubted || !s.rate.believed(t)
+		}
 	}
-	return t >= s.due || s.due-t < q.needs(s, e, t)
+	return false
 }
 
 // Latest returns what LastStart would of a sample that is not added: until when it makes sense to add it.
 func (q *Queue[K, V]) Latest(s *Sample[K, V], now time.Time) (time.Time, bool) {
-	q.place(s)
+	q.place(s, q.clock(now))
 	return q.LastStart(s, now)
 }
 

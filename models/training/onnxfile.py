@@ -1,9 +1,11 @@
-"""Writes an ONNX file without the onnx package, which a machine that only trains may lack.
+"""Writes an ONNX file, and reads a file's convolutions, without the onnx package, which a machine that only trains may lack.
 
 An ONNX file is one protobuf message, and protobuf is a list of (field number, wire type, value). The field numbers below
 are those of onnx.proto3 (IR version 8).
 """
 import struct
+
+import numpy as np
 
 IR_VERSION = 8
 FLOAT, UINT8, INT64 = 1, 2, 7  # TensorProto.DataType
@@ -76,3 +78,47 @@ class Graph:
     def write(self, path, producer, opset=17):
         graph = b"".join(self.nodes) + _bytes(2, self.name) + b"".join(self.weights + self.inputs + self.outputs)
         path.write_bytes(_int(1, IR_VERSION) + _bytes(2, producer) + _bytes(7, graph) + _bytes(8, _bytes(1, "") + _int(2, opset)))
+
+
+def _fields(data):
+    """(number, value) of a message's fields: a number, or the bytes of what has a length. Others are stepped over."""
+    at, data = 0, memoryview(data)
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
+            if byte < 128:
+                return value
+
+    while at < len(data):
+        key = varint()
+        kind = key & 7
+        if kind == 0:
+            yield key >> 3, varint()
+        elif kind == 2:
+            size = varint()
+            yield key >> 3, data[at:at + size]
+            at += size
+        else:
+            at += {1: 8, 5: 4}[kind]
+
+
+def convolutions(path):
+    """(name, weight, bias) of every Conv node of a file, in the order of the graph, as float32 arrays; bias None where there is none."""
+    graph = next(value for number, value in _fields(path.read_bytes()) if number == 7)
+    tensors, nodes = {}, []
+    for number, value in _fields(graph):
+        if number == 5:
+            fields = list(_fields(value))
+            raw = next((v for n, v in fields if n == 9), None)
+            if raw is not None and (2, FLOAT) in fields:
+                name = str(next(v for n, v in fields if n == 8), "utf-8")
+                tensors[name] = np.frombuffer(raw, "<f4").reshape([v for n, v in fields if n == 1])
+        elif number == 1:
+            fields = list(_fields(value))
+            if any(n == 4 and v == b"Conv" for n, v in fields):
+                nodes.append((str(next(v for n, v in fields if n == 3), "utf-8"), [str(v, "utf-8") for n, v in fields if n == 1]))
+    return [(name, *(tensors.get(i) for i in (inputs + [""])[1:3])) for name, inputs in nodes]

@@ -29,6 +29,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from board_graph import load, normalise
+from processor import has_bfloat16
+
 CLASSES = ["open", "short", "mousebite", "spur", "copper", "pin-hole"]
 SIDE, STRIDE = 640, 8  # px of a picture and of the input, px of a cell
 GRID = SIDE // STRIDE
@@ -594,7 +597,7 @@ def train(args):
     if device.type == "cpu":
         torch.set_num_threads(args.threads)
         torch.set_flush_denormal(True)
-        bfloat16 = "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else False
+        bfloat16 = has_bfloat16()
     else:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = bfloat16 = True
@@ -603,13 +606,16 @@ def train(args):
     widths = tuple(int(v) for v in args.widths.split(","))
     depths = tuple(int(v) for v in args.depths.split(","))
     net = Net(args.fine, widths, depths, args.head).to(device, memory_format=torch.channels_last)
-    if args.start:
+    if args.start and args.start.suffix == ".onnx":
+        load(args.start, net, "net", device)
+        normalise(net, floats(data.plain(data.pools[0][:50]), device))
+    elif args.start:
         net.load_state_dict(whole(torch.load(args.start, map_location=device), net))
     ema = copy.deepcopy(net).eval()
     teacher = None
     if args.teacher:
         teacher = Net(args.fine, widths, depths, args.head).to(device, memory_format=torch.channels_last).eval()
-        teacher.load_state_dict(torch.load(args.teacher, map_location=device))
+        load(args.teacher, teacher, "net", device)
     plain = [p for p in net.parameters() if p.ndim < 2]
     heavy = [p for p in net.parameters() if p.ndim >= 2]
     opt = torch.optim.AdamW([{"params": heavy, "weight_decay": args.decay}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
@@ -736,8 +742,8 @@ def main():
     p.add_argument("--depths", default="1,3,2")
     p.add_argument("--head", type=int, default=64)
     p.add_argument("--fine", type=int, default=32, help="channels of the first layer")
-    p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run to go on from (with a lower --rate)")
-    p.add_argument("--teacher", type=pathlib.Path, help="weights.pt of a trained network: learn also what it says on the mean of --views turned pictures")
+    p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run, or a model.onnx that train_look.py wrote, to go on from (with a lower --rate)")
+    p.add_argument("--teacher", type=pathlib.Path, help="weights.pt of a trained network, or such a model.onnx: learn also what it says on the mean of --views turned pictures")
     p.add_argument("--views", type=int, default=2, help="views of a picture that the teacher sees at each step, of the eight that there are")
     p.add_argument("--lesson", type=float, default=2, help="weight of the teacher's part in the loss")
     p.add_argument("--seed", type=int, default=1)

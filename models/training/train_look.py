@@ -26,6 +26,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import train_board as board
+from board_graph import load, normalise
+from processor import has_bfloat16
 from train_board import CLASSES, GRID, SIDE, STRIDE
 
 SEEN = 96  # px of a place that the second network sees, square
@@ -203,17 +205,19 @@ def train(args):
         args.planted = 0
     data = board.Data(args)
     first = board.Net().to(device)
-    first.load_state_dict(torch.load(args.stage, map_location=device))
+    load(args.stage, first, "net", device)
     first.eval()
     if args.weights:
         net = Look().to(device)
-        net.load_state_dict(torch.load(args.weights, map_location=device))
+        load(args.weights, net, "look", device)
         return finish(args, first, net, data, {})
     with torch.no_grad():
         places = Places(data, first, args.seed, args.batch)
     net = Look().to(device, memory_format=torch.channels_last)
     if args.start:
-        net.load_state_dict(torch.load(args.start, map_location=device))
+        load(args.start, net, "look", device)
+        if args.start.suffix == ".onnx":
+            normalise(net, board.floats(places[0][0], device))
     ema = copy.deepcopy(net).eval()
     heavy, plain = ([p for p in net.parameters() if (p.ndim >= 2) == h] for h in (True, False))
     opt = torch.optim.AdamW([{"params": heavy, "weight_decay": args.decay}, {"params": plain, "weight_decay": 0.0}], lr=args.rate)
@@ -233,7 +237,7 @@ def train(args):
             g["lr"] = args.rate * min(1, done / 0.03 + 0.01) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         x, kinds = next(made)
         kinds = kinds.to(device)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda" or has_bfloat16()):
             logits = net(board.floats(x, device))
         loss = F.cross_entropy(logits.float(), kinds, label_smoothing=args.smooth)
         opt.zero_grad(set_to_none=True)
@@ -272,11 +276,11 @@ def finish(args, first, look, data, spent):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--stage", type=pathlib.Path, required=True, help="weights.pt of the first network, as train_board.py wrote it")
+    p.add_argument("--stage", type=pathlib.Path, required=True, help="weights.pt of the first network, as train_board.py wrote it, or a model.onnx of both in float32")
     p.add_argument("--pack", type=pathlib.Path, default=pathlib.Path("build/boards/pack.npz"), help="all pictures in one file, as train_board.py makes it")
     p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/look"), help="folder for checkpoint, figures and model")
-    p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run to go on from (with a lower --rate)")
-    p.add_argument("--weights", type=pathlib.Path, help="do not train: measure and export this run's weights.pt with the network of --stage")
+    p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run, or a model.onnx that this program wrote, to go on from (with a lower --rate)")
+    p.add_argument("--weights", type=pathlib.Path, help="do not train: measure and export this run's weights.pt, or a model.onnx, with the network of --stage")
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that plant defects and make batches")

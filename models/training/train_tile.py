@@ -27,6 +27,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from processor import has_bfloat16
 from tile_data import Rendered, Tiles, letterbox, pack
 from tile_defects import Draw, harmless, spoil, take
 from tile_metrics import auroc, best_boundary, best_f1
@@ -68,12 +69,6 @@ ABOUT = {
     "tiles": ("Magnetic tiles, whatever differs from normal ones", "the training data has no licence: research only"),
     "rendered": ("Rendered textures, whatever differs from normal ones: a demonstration", "as the project's"),
 }
-
-
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies matrices of bfloat16 by itself: a step takes half the time then."""
-    cpus = pathlib.Path("/proc/cpuinfo")
-    return cpus.exists() and "amx_bf16" in cpus.read_text()
 
 
 def read_net(path: pathlib.Path) -> Net:
