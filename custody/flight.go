@@ -13,12 +13,14 @@ import (
 // flight is one frame in custody, from the moment that it was taken until it is recorded or given up. It belongs to the
 // desk; those who wait for it come and go.
 type flight struct {
-	job     inspection.Job
+	job     inspection.Job // its frame without the image's bytes
+	image   *inspection.Buffer
 	xxh128  string        // of the image
 	size    int           // of the image, in bytes
 	invalid error         // what is wrong with the image, as far as that can be told without decoding
 	placed  bool          // it holds a place and its image bytes; without, it is recorded as OVERLOADED
 	done    chan struct{} // closed when it ended; answer and err are valid then
+	said    reply         // the engine's; valid when what ask returned is closed
 
 	answer inspection.Answer
 	err    error // nothing is recorded
@@ -32,10 +34,9 @@ type flight struct {
 func newFlight(job inspection.Job, xxh128 string, placed bool) *flight {
 	im := job.Frame.Image
 	f := &flight{job: job, xxh128: xxh128, size: im.Data.Len(), invalid: im.Validate(), placed: placed, done: make(chan struct{})}
+	f.job.Frame.Image.Data = nil
 	if placed {
-		f.job.Frame.Image.Data.Ref()
-	} else {
-		f.job.Frame.Image.Data = nil
+		f.image = im.Data.Ref()
 	}
 	return f
 }
@@ -104,7 +105,7 @@ func (d *Desk) fly(f *flight) {
 
 // leave frees the flight's place and bytes.
 func (d *Desk) leave(f *flight) {
-	f.job.Frame.Image.Data.Release()
+	f.image.Release()
 	if !f.placed {
 		return
 	}
@@ -134,12 +135,11 @@ func (d *Desk) judgeAndRecord(f *flight, rec inspection.Result) {
 	rec.Judgements = append(slices.Clone(rec.Judgements), j)
 	rec.Announced = append(slices.Clone(rec.Announced), told...)
 	effect := answerable(rec)
-	frame := f.job.Frame
-	frame.Image.Data = nil
+	frame := &f.job.Frame
 	info := d.keeper.image(f, effect, j.Reason)
 	received := time.Now().Add(-time.Since(f.job.Received)).Round(0)
 	entries := []inspection.Entry{{
-		Key: frame.Key, Frame: &frame, Received: received, Image: info, Judgement: &j, Simulated: frame.Simulated,
+		Key: frame.Key, Frame: frame, Received: received, Image: info, Judgement: &j, Simulated: frame.Simulated,
 	}}
 	took, err := d.writer.commit(append(entries, announcements(frame.Key, told, frame.Simulated)...), d.commitBy(f.job))
 	if err != nil {
@@ -153,7 +153,7 @@ func (d *Desk) judgeAndRecord(f *flight, rec inspection.Result) {
 	if info.State == inspection.ImagePending {
 		d.images.Keep(Picture{
 			ID: frame.Key.ID(), Key: frame.Key, Received: received, Verdict: effect.Verdict,
-			Simulated: frame.Simulated, Info: info, Data: f.job.Frame.Image.Data,
+			Simulated: frame.Simulated, Info: info, Data: f.image,
 		})
 	}
 	d.conclude(f, rec, false)
@@ -233,11 +233,12 @@ func (d *Desk) giveUp(f *flight, err error) {
 }
 
 // lateAnswer waits for the engine's answer to a frame that was answered without it, and appends it as evidence.
-func (d *Desk) lateAnswer(f *flight, late <-chan reply, recorded bool) {
+func (d *Desk) lateAnswer(f *flight, late <-chan struct{}, recorded bool) {
 	if late == nil {
 		return
 	}
-	r := <-late
+	<-late
+	r := &f.said
 	if r.err != nil {
 		d.m.late.WithLabelValues("error").Inc()
 		return

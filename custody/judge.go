@@ -17,7 +17,7 @@ type reply struct {
 
 // judge returns the primary judgement of a frame by its decide_by. late is set when the engine is still at it then: its
 // answer will come there.
-func (d *Desk) judge(f *flight) (j inspection.Judgement, late <-chan reply) {
+func (d *Desk) judge(f *flight) (j inspection.Judgement, late <-chan struct{}) {
 	received := time.Since(f.job.Received)
 	d.m.receiveTime.Observe(received.Seconds())
 	defer func() {
@@ -29,17 +29,16 @@ func (d *Desk) judge(f *flight) (j inspection.Judgement, late <-chan reply) {
 	if j, refused := d.refuse(f); refused {
 		return j, nil
 	}
-	job := f.job
-	job.Deadline = d.decideBy(f.job) // what the engine cannot finish by then would not be waited for
-	by := d.alarmAt(job.Deadline)
+	deadline := d.decideBy(f.job) // what the engine cannot finish by then would not be waited for
+	by := d.alarmAt(deadline)
 	defer by.stop()
-	answer := d.ask(job)
+	answer := d.ask(f, deadline)
 	select {
-	case r := <-answer:
-		if r.err != nil {
-			return inspection.ErrorJudgement(f.job, r.err, d.cfg.Node, time.Now()), nil
+	case <-answer:
+		if f.said.err != nil {
+			return inspection.ErrorJudgement(f.job, f.said.err, d.cfg.Node, time.Now()), nil
 		}
-		return r.judgement, nil
+		return f.said.judgement, nil
 	case <-by.c:
 		if f.job.Model == (inspection.ModelRef{}) { // it came before its model was there
 			return d.fallback(f.job, inspection.ReasonModelNotReady, "the recipe's model was not ready in time"), answer
@@ -67,11 +66,16 @@ func (d *Desk) refuse(f *flight) (inspection.Judgement, bool) {
 	return inspection.Judgement{}, false
 }
 
-// ask calls the engine in a goroutine of its own, whose answer has room to wait for whoever wants it.
-func (d *Desk) ask(job inspection.Job) <-chan reply {
-	answer := make(chan reply, 1)
-	go func() { answer <- d.inspect(job) }()
-	return answer
+// ask calls the engine in a goroutine of its own. What it returns is closed when the answer is there.
+func (d *Desk) ask(f *flight, deadline time.Time) <-chan struct{} {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		job := f.job
+		job.Deadline, job.Frame.Image.Data = deadline, f.image
+		f.said = d.inspect(job)
+	}()
+	return answered
 }
 
 // inspect calls the engine and believes no PASS that no model spoke. The flight holds the image bytes until the answer

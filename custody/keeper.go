@@ -30,7 +30,7 @@ func (k *keeper) image(f *flight, effect inspection.Effect, reason inspection.Re
 		Format: im.Format, PixelFormat: im.PixelFormat, Width: im.Width, Height: im.Height, Stride: im.Stride,
 		Size: int64(f.size), XXH128: f.xxh128, State: inspection.ImageShed,
 	}
-	if im.Data.Len() > 0 && k.keep(f.job, effect.Verdict, reason) {
+	if f.image.Len() > 0 && k.keep(f.job, effect.Verdict, reason) {
 		info.State = inspection.ImagePending
 	}
 	return info

@@ -21,7 +21,7 @@ import (
 
 // Config says how this node judges.
 type Config struct {
-	Threads       int            // native threads that decode or infer at the same time; 0: one for each core
+	Threads       int            // native threads that decode or infer at the same time; 0: one for each that Go runs on
 	Queue         int            // frames of each class that may wait for a thread; 0: 1024
 	MaxBatchDelay time.Duration  // how long a batch may wait to be filled; 0: never, a batch is what is queued
 	Image         imaging.Limits // what a picture may ask for; zero fields: imaging.DefaultLimits
@@ -30,7 +30,7 @@ type Config struct {
 
 func (c Config) orDefault() Config {
 	if c.Threads == 0 {
-		c.Threads = runtime.NumCPU()
+		c.Threads = runtime.GOMAXPROCS(0)
 	}
 	if c.Queue == 0 {
 		c.Queue = 1024

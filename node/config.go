@@ -66,7 +66,7 @@ type RecipesConfig struct {
 
 // InferenceConfig says how this node judges.
 type InferenceConfig struct {
-	Threads       int           `koanf:"threads" doc:"Native threads that decode or infer at the same time. 0: one for each core."`
+	Threads       int           `koanf:"threads" doc:"Native threads that decode or infer at the same time. 0: one for each core that the process may use."`
 	Queue         int           `koanf:"queue" doc:"Frames that may wait for a thread; beyond it a frame is answered at once with reason OVERLOADED."`
 	MaxBatchDelay time.Duration `koanf:"max_batch_delay" doc:"How long a batch may wait to be filled. 0: never, a batch is what is queued."`
 	Measure       time.Duration `koanf:"measure" doc:"How long a model that was not measured on this machine yet may be measured when it is loaded, so that it runs in the way that is fastest here. 0: it is not, and runs by one thread a frame."`

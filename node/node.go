@@ -189,7 +189,7 @@ func (n *Node) Close(ctx context.Context) error {
 
 // Run is a node's whole life in a process of its own: New, Run until ctx ends, Close.
 func Run(ctx context.Context, cfg Config, version string, log *slog.Logger) error {
-	Settle(cfg.Inference.Threads, log)
+	cfg.Inference.Threads = Settle(cfg.Inference.Threads, log)
 	n, err := New(ctx, cfg, version, log)
 	if err != nil {
 		return err

@@ -15,16 +15,22 @@ import (
 // more.
 const monitorSlack = 2 * time.Millisecond
 
-// Settle makes the process fit for so many native threads that infer; 0: one for each core. It is for a process that does
-// nothing else, such as a node's, and is called once; GOMAXPROCS in the environment wins.
-func Settle(threads int, log *slog.Logger) {
+// cores is how many processors this process may use: where a container's quota or an affinity says so, fewer than the machine
+// has. It is read before Settle asks for more slots than that.
+var cores = runtime.GOMAXPROCS(0)
+
+// Settle makes the process fit for so many native threads that infer, and returns their number: where it is 0, one for each
+// core that the process may use. It is for a process that does nothing else, such as a node's, and is called once; GOMAXPROCS
+// in the environment wins.
+func Settle(threads int, log *slog.Logger) int {
 	if threads == 0 {
-		threads = runtime.NumCPU()
+		threads = cores
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS((runtime.GOMAXPROCS(0)+1)/2 + threads)
+		runtime.GOMAXPROCS((cores+1)/2 + threads)
 	}
 	if err := slowMonitor(monitorSlack); err != nil {
 		log.Debug("Go's monitor keeps its pace, which costs some CPU", "error", err)
 	}
+	return threads
 }

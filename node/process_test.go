@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"log/slog"
 	"runtime"
 	"testing"
@@ -8,15 +9,18 @@ import (
 
 // Not parallel: it changes the process.
 func TestSlotsAreForThreadsThatInferAndHalfTheCores(t *testing.T) {
-	before := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(before)
+	before, had := runtime.GOMAXPROCS(0), cores
+	defer func() { runtime.GOMAXPROCS(before); cores = had }()
 	log := slog.New(slog.DiscardHandler)
 	t.Setenv("GOMAXPROCS", "")
-	for _, c := range []struct{ procs, threads, want int }{{1, 1, 2}, {2, 2, 3}, {3, 1, 3}, {16, 16, 24}} {
-		runtime.GOMAXPROCS(c.procs)
-		Settle(c.threads, log)
+	for _, c := range []struct{ procs, threads, want int }{{1, 1, 2}, {2, 2, 3}, {3, 1, 3}, {16, 16, 24}, {4, 0, 6}} {
+		cores = c.procs
+		threads := Settle(c.threads, log)
 		if got := runtime.GOMAXPROCS(0); got != c.want {
 			t.Errorf("%d cores, %d threads: got %d slots, want %d", c.procs, c.threads, got, c.want)
+		}
+		if want := cmp.Or(c.threads, c.procs); threads != want {
+			t.Errorf("%d cores, %d threads asked for: got %d, want %d", c.procs, c.threads, threads, want)
 		}
 	}
 	t.Setenv("GOMAXPROCS", "2")

@@ -9,12 +9,12 @@ import (
 	"github.com/assay-vision/assay/inspection"
 )
 
-// Buffers are pooled in powers of two from 256 B to 32 MiB: a frame arrives in pieces of 16 KiB and is joined to one. gRPC's
+// Buffers are pooled in powers of two from 256 B to 64 MiB, the largest frame that a node takes by default: a frame arrives in pieces of 16 KiB and is joined to one. gRPC's
 // own pools clear every buffer that they hand out, which for a large frame is one more walk over all of its bytes, and end
 // at 1 MiB.
 const (
 	smallestBuffer = 8
-	largestBuffer  = 25
+	largestBuffer  = 26
 )
 
 // bufferPool is a mem.BufferPool. What its buffers hold is undefined: gRPC fills each before anybody reads it.

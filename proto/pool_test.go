@@ -10,7 +10,7 @@ var _ mem.BufferPool = (*bufferPool)(nil)
 
 func TestPooledBuffersAreAsLongAsAskedFor(t *testing.T) {
 	var p bufferPool
-	for _, n := range []int{0, 1, 255, 256, 257, 1 << 14, 1<<14 + 1, 1 << 25, 1<<25 + 1} {
+	for _, n := range []int{0, 1, 255, 256, 257, 1 << 14, 1<<14 + 1, 1 << 26, 1<<26 + 1} {
 		b := p.Get(n)
 		if len(*b) != n {
 			t.Errorf("asked for %d bytes, got %d", n, len(*b))
