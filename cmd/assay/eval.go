@@ -62,7 +62,7 @@ func (a *app) evalCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	o.camera.register(f, "eval")
-	f.StringVar(&o.task, "task", "", "detect, classify or anomaly (default: by the set's form)")
+	f.StringVar(&o.task, "task", "", "detect, classify or anomaly (default: by the set's form, and a folder by the model's task)")
 	f.StringVar(&o.normal, "normal", "", "anomaly: the folder of normal pictures (default: "+strings.Join(eval.DefaultNormal(), " or ")+")")
 	f.StringVar(&o.view, "view", "", "view of pictures that state none")
 	f.StringVar(&o.reference, "reference", "", "reference key of pictures that state none")
@@ -103,6 +103,7 @@ func (o evalOptions) check() error {
 type evalRun struct {
 	set    eval.Set
 	labels []string // the model's
+	floor  float64  // the recipe's report_at
 	model  *assayv1.ModelRef
 	recipe *assayv1.RecipeRef
 	raw    *assayv1.ProfileModelResponse // nil: it could not be had
@@ -131,7 +132,21 @@ func (a *app) eval(ctx context.Context, o evalOptions, path string) error {
 	if err := a.checkRecipe(ctx, conn, o, run); err != nil {
 		return err
 	}
-	if err := a.checkClasses(ctx, conn, run); err != nil {
+	m, err := a.modelOf(ctx, conn, run)
+	if err != nil {
+		return err
+	}
+	if task := eval.Task(m.GetTask()); o.task == "" && task != set.Task && (task == eval.Classify || task == eval.Anomaly) {
+		// What a folder is for, its form can only suggest: a classifier may have a class "good".
+		if set, err = eval.Read(path, task, o.normal); err != nil {
+			return fmt.Errorf("model %s@%s is for the task %s: %w", run.model.GetName(), run.model.GetVersion(), task, err)
+		}
+		run.set = set
+	}
+	if err := run.checkFloor(o.reportAt); err != nil {
+		return err
+	}
+	if err := run.checkClasses(m.GetLabels()); err != nil {
 		return err
 	}
 	s, err := a.open(ctx, o.camera, nil)
@@ -160,8 +175,7 @@ func (a *app) eval(ctx context.Context, o evalOptions, path string) error {
 	return errors.Join(a.reportEval(o, run, f), sum.verdict())
 }
 
-// checkRecipe refuses a recipe that is not ready, or that keeps fewer candidates than the figures need: they would be cut
-// short. The run gets the recipe's model.
+// checkRecipe refuses a recipe that is not ready. The run gets the recipe's model and floor.
 func (a *app) checkRecipe(ctx context.Context, conn *grpc.ClientConn, o evalOptions, run *evalRun) error {
 	ctx, cancel := call(ctx)
 	defer cancel()
@@ -174,22 +188,32 @@ func (a *app) checkRecipe(ctx context.Context, conn *grpc.ClientConn, o evalOpti
 	if !r.GetReady() {
 		return fmt.Errorf("recipe %s is not ready: %s", recipe, r.GetMessage())
 	}
-	if run.set.Task != eval.Classify && r.GetReportAt() > o.reportAt+1e-9 {
-		return fmt.Errorf("recipe %s keeps candidates from %g on, and the figures are to count them from %g: lower the recipe's report_at, or raise --report-at", recipe, r.GetReportAt(), o.reportAt)
-	}
-	run.model, run.recipe = r.GetModel(), r.GetRef()
+	run.model, run.recipe, run.floor = r.GetModel(), r.GetRef(), r.GetReportAt()
 	return nil
 }
 
-// checkClasses refuses a set that was annotated with other classes than the model calls, before a picture is sent.
-func (a *app) checkClasses(ctx context.Context, conn *grpc.ClientConn, run *evalRun) error {
+// checkFloor refuses a recipe that keeps fewer candidates than the figures need: they would be cut short.
+func (run *evalRun) checkFloor(reportAt float64) error {
+	if run.set.Task != eval.Classify && run.floor > reportAt+1e-9 {
+		return fmt.Errorf("recipe %s keeps candidates from %g on, and the figures are to count them from %g: lower the recipe's report_at, or raise --report-at", run.recipe.GetName(), run.floor, reportAt)
+	}
+	return nil
+}
+
+// modelOf reads the model that the run's recipe names.
+func (a *app) modelOf(ctx context.Context, conn *grpc.ClientConn, run *evalRun) (*assayv1.Model, error) {
 	ctx, cancel := call(ctx)
 	defer cancel()
 	resp, err := assayv1.NewModelServiceClient(conn).GetModel(ctx, &assayv1.GetModelRequest{Name: run.model.GetName(), Version: run.model.GetVersion()})
 	if err != nil {
-		return a.explain("get model "+run.model.GetName(), err)
+		return nil, a.explain("get model "+run.model.GetName(), err)
 	}
-	run.labels = resp.GetModel().GetLabels()
+	return resp.GetModel(), nil
+}
+
+// checkClasses refuses a set that was annotated with other classes than the model calls, before a picture is sent.
+func (run *evalRun) checkClasses(labels []string) error {
+	run.labels = labels
 	remedy := map[eval.Task]string{eval.Detect: "name the set's categories as the model's labels", eval.Classify: "name the set's folders as the model's labels"}[run.set.Task]
 	for _, class := range run.set.Classes {
 		if remedy != "" && len(run.labels) > 0 && !slices.Contains(run.labels, class) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"image"
 	"image/color"
 	"image/png"
@@ -84,6 +85,35 @@ func TestEvalOfEveryTaskThroughANode(t *testing.T) {
 		}
 		contains(t, errs, c.wants...)
 	}
+}
+
+// A folder "good" suggests that a set is for anomalies. A classifier asks which class a picture shows, whatever it is called.
+func TestEvalReadsAFolderAsTheModelDoes(t *testing.T) {
+	dir := t.TempDir()
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 128, 128))); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"recipes/strip.yaml":       []byte("name: strip\nmodel: steel\nfallback: REVIEW\nbudget: 10s\nclasses: {\"*\": {reject_at: 0.5}}\n"),
+		"set/good/1.png":           picture.Bytes(),
+		"set/iron sheet ash/1.png": picture.Bytes(),
+	} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o750), os.WriteFile(file, data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := startNode(t.Context(), filepath.Join(bin, "assayd"), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.stop)
+	_, errs, status := assay(t, nil, "--addr", n.grpc, "eval", "-r", "strip", filepath.Join(dir, "set"))
+	if status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	contains(t, errs, `class "good", which model steel@1 does not call`)
 }
 
 // checkEvalReport holds a report to what a model that knows the boards must reach.

@@ -15,23 +15,21 @@ import (
 type anomalyFigures struct{ eval.AnomalyReport }
 
 func (a *app) evalAnomaly(ctx context.Context, rec *recorded, run *evalRun, floor float64) (figures, error) {
-	found := make([]eval.Scored, len(run.set.Images))
-	for i := range found {
-		found[i].Image = i
-	}
-	bar := progress(len(found), "read")
-	err := a.eachResult(ctx, rec, run, func(image int, r *assayv1.Result, j *assayv1.Judgement) error {
+	var found []eval.Scored
+	bar := progress(len(run.set.Images), "read")
+	err := a.eachResult(ctx, rec, run, func(image int, r *assayv1.Result, j *assayv1.Judgement) (err error) {
 		_ = bar.Add(1)
-		f := &found[image]
+		if j == nil {
+			return nil // nothing was said of it, which is not that it is normal
+		}
+		f := eval.Scored{Image: image, Called: j.GetVerdict() != assayv1.Verdict_VERDICT_PASS}
 		if s := strongest(j).GetScore(); s >= floor {
 			f.Score = s
 		}
-		f.Called = j.GetVerdict() != assayv1.Verdict_VERDICT_PASS
-		if j == nil || !run.set.Masked() {
-			return nil
+		if run.set.Masked() {
+			f.Heatmap, err = a.heatmap(ctx, rec.client, r)
 		}
-		heat, err := a.heatmap(ctx, rec.client, r)
-		f.Heatmap = heat
+		found = append(found, f)
 		return err
 	})
 	_ = bar.Finish()
@@ -78,6 +76,9 @@ func (f anomalyFigures) print(a *app) error {
 	})
 	fmt.Fprintf(a.out, "Each kind is held against the normal pictures. What the recipe did not let pass is called: precision %s, recall %s, F %s.\n",
 		percent(f.Precision()), percent(f.Recall()), percent(f.F()))
+	if f.Unjudged > 0 {
+		fmt.Fprintf(a.out, "%d pictures were not judged by the model and are in none of these figures.\n", f.Unjudged)
+	}
 	if f.NoPixels != "" {
 		fmt.Fprintf(a.out, "Pixels are not measured: %s.\n", f.NoPixels)
 		return err
@@ -100,7 +101,7 @@ func (f anomalyFigures) json() map[string]any {
 		kinds = append(kinds, of(k))
 	}
 	out := map[string]any{"kinds": kinds, "all": of(f.All), "normal": map[string]any{"kind": f.Normal.Kind, "pictures": f.Normal.Pictures, "called": f.Normal.Called},
-		"precision": number(f.Precision()), "recall": number(f.Recall()), "f": number(f.F())}
+		"unjudged": f.Unjudged, "precision": number(f.Precision()), "recall": number(f.Recall()), "f": number(f.F())}
 	if f.NoPixels != "" {
 		out["no_pixels"] = f.NoPixels
 	} else {

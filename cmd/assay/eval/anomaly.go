@@ -40,15 +40,17 @@ type AnomalyReport struct {
 	Levels              int
 	Low, High           float64
 	NoPixels            string // why there are no pixel figures; empty: there are
+	Unjudged            int    // pictures of which nothing was said: they are in no figure
 }
 
-// EvaluateAnomaly measures how well pictures' scores and heatmaps tell what is not normal from what is. found has one entry
-// for each picture of the set; tick is called after each heatmap. Pixel figures need masks, and a heatmap of every picture.
+// EvaluateAnomaly measures how well pictures' scores and heatmaps tell what is not normal from what is. found has an entry
+// for each picture of the set that was judged; tick is called after each heatmap. Pixel figures need masks, and a heatmap of
+// every one.
 func EvaluateAnomaly(set Set, found []Scored, tick func()) (AnomalyReport, error) {
-	if len(found) != len(set.Images) {
-		return AnomalyReport{}, fmt.Errorf("%d answers for %d pictures: give one for each", len(found), len(set.Images))
+	if len(found) == 0 {
+		return AnomalyReport{}, fmt.Errorf("none of %d pictures was judged by the model: there is nothing to measure", len(set.Images))
 	}
-	r := AnomalyReport{Normal: KindReport{Kind: set.Normal}, All: KindReport{Pixel: ROC{Area: math.NaN()}, AUPRO: math.NaN()}}
+	r := AnomalyReport{Unjudged: len(set.Images) - len(found), Normal: KindReport{Kind: set.Normal}, All: KindReport{Pixel: ROC{Area: math.NaN()}, AUPRO: math.NaN()}}
 	scores, kinds := map[string][]float64{}, map[string]*KindReport{set.Normal: &r.Normal}
 	r.Kinds = make([]KindReport, len(set.Classes))
 	for i, c := range set.Classes {

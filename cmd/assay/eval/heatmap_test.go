@@ -172,6 +172,9 @@ func TestEvaluateAnomalySaysWhyPixelsAreLeftOut(t *testing.T) {
 	if err != nil || r.NoPixels != "the model gives no heatmap" || !math.IsNaN(r.All.Pixel.Area) || r.All.Image.Area != 0.5 {
 		t.Errorf("no heatmap: %v, %q, pixel %v, image %v", err, r.NoPixels, r.All.Pixel.Area, r.All.Image.Area)
 	}
+	if r, err = EvaluateAnomaly(set, found[1:], none); err != nil || r.Unjudged != 1 || r.All.Pictures+r.Normal.Pictures != 3 {
+		t.Errorf("three of four judged: %v, %d left out, %d + %d counted; want 1 and 3", err, r.Unjudged, r.All.Pictures, r.Normal.Pictures)
+	}
 	found[1].Heatmap = &inspection.Heatmap{}
 	if r, err = EvaluateAnomaly(set, found, none); err != nil || r.NoPixels != "3 of 4 results have no heatmap" {
 		t.Errorf("one heatmap: %v, %q", err, r.NoPixels)
@@ -183,8 +186,8 @@ func TestEvaluateAnomalySaysWhyPixelsAreLeftOut(t *testing.T) {
 	if _, err = EvaluateAnomaly(set, found, none); err == nil || !strings.Contains(err.Error(), "one size") {
 		t.Errorf("a mask of another size: %v", err)
 	}
-	if _, err = EvaluateAnomaly(set, found[:1], none); err == nil {
-		t.Error("too few answers: no error")
+	if _, err = EvaluateAnomaly(set, nil, none); err == nil || !strings.Contains(err.Error(), "none of 4 pictures") {
+		t.Errorf("no answer: got %v", err)
 	}
 	found[0].Score = math.NaN()
 	if _, err = EvaluateAnomaly(set, found, none); err == nil || !strings.Contains(err.Error(), "score") {
