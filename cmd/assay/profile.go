@@ -57,7 +57,10 @@ func (a *app) describeProfile(p *assayv1.ProfileModelResponse) error {
 	}
 	fmt.Fprintf(a.out, "\n%s@%s on %s, measured %s in %s, %s\n", p.GetModel().GetName(), p.GetModel().GetVersion(), p.GetDevice(),
 		p.GetMeasured().AsTime().Local().Format(time.DateTime), p.GetTook().AsDuration().Round(time.Millisecond), how)
-	if p.GetIdle() == nil {
+	switch {
+	case p.GetIdle() == nil && !p.GetComplete():
+		fmt.Fprintln(a.out, "idle: a frame that comes alone runs by one thread too; whether all threads on it are faster was not measured")
+	case p.GetIdle() == nil:
 		fmt.Fprintln(a.out, "idle: a frame that comes alone runs by one thread too; all threads on it are not a tenth faster")
 	}
 	if !p.GetComplete() {

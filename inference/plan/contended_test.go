@@ -19,9 +19,9 @@ func TestFiguresTakenBesideOtherProgramsAreBelievedForADay(t *testing.T) {
 			b.law = func(s Setting) time.Duration {
 				d := law(s)
 				if b.runs[s] == 1 {
-					used += time.Duration(c.share * float64(s.Callers) * 3 * float64(d))
+					used += time.Duration(c.share * float64(s.Callers*s.Threads) * 3 * float64(d))
 				} else {
-					used += time.Duration(c.share * float64(s.Callers) * float64(d))
+					used += time.Duration(c.share * float64(s.Callers*s.Threads) * float64(d))
 				}
 				return d
 			}

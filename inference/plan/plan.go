@@ -88,8 +88,8 @@ func (p *Planner) Measure(ctx context.Context, key Key, space Space, b Bench) (P
 	if space.Cores < 1 || len(space.Variants) == 0 || len(space.Batches) == 0 {
 		return Plan{}, fmt.Errorf("%w: plan: nothing to measure in %+v", inspection.ErrInvalid, space)
 	}
-	start, used := time.Now(), p.processor()
-	t := &totalled{Bench: b}
+	start := time.Now()
+	t := &totalled{Bench: b, processor: p.processor}
 	surface, complete, err := measure(ctx, p.config, space, t)
 	if err != nil {
 		return Plan{}, fmt.Errorf("measure model: %w", err)
@@ -99,10 +99,10 @@ func (p *Planner) Measure(ctx context.Context, key Key, space Space, b Bench) (P
 		return Plan{}, fmt.Errorf("%w: too little of the model could be measured in %v: measure it again when the node has less to do", inspection.ErrOverloaded, p.config.Budget)
 	}
 	out := Plan{Key: key, Surface: surface, Choice: choice, Measured: start.UTC(), Took: time.Since(start), Complete: complete}
-	if got := p.processor() - used; space.CPU && p.config.Processor != nil && float64(got) < uncontended*float64(t.took) {
+	if space.CPU && p.config.Processor != nil && float64(t.used) < uncontended*float64(t.took) {
 		out.Contended = true
 		p.log.Warn("model was measured while other programs had the processor; it is measured again when it is loaded after a day, or by assay models profile NAME --measure",
-			"processor_time", got, "runs_took", t.took)
+			"processor_time", t.used, "runs_took", t.took)
 	}
 	if complete && p.config.Dir != "" {
 		if err := p.keep(out); err != nil {
@@ -122,15 +122,22 @@ func (p *Planner) processor() time.Duration {
 	return p.config.Processor()
 }
 
-// totalled adds up how long the runs of a bench took.
+// totalled adds up how long the runs of a bench took, and the processor time that the process used meanwhile: of runs by one
+// thread, which use as much as they take where nobody else has the processor.
 type totalled struct {
 	Bench
-	took time.Duration
+	processor  func() time.Duration
+	took, used time.Duration
 }
 
 // Run implements Bench.
 func (t *totalled) Run(ctx context.Context, s Setting) ([]time.Duration, error) {
+	before := t.processor()
 	all, err := t.Bench.Run(ctx, s)
+	if s.Threads > 1 {
+		return all, err
+	}
+	t.used += t.processor() - before
 	for _, took := range all {
 		t.took += took
 	}
