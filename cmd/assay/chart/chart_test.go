@@ -108,3 +108,28 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 }
+
+// There are fewer colours than a set may have kinds: who has the colour of another is told by its width.
+func TestCurvesWithOneColourDifferInWidth(t *testing.T) {
+	lines := make([]Line, len(colours())+1)
+	for i := range lines {
+		y := 0.05 + 0.09*float64(i)
+		lines[i] = Line{Name: "line", X: []float64{0, 1}, Y: []float64{y, y}}
+	}
+	var b bytes.Buffer
+	picture := decode(t, &b, Curves(&b, "title", "x", "y", lines))
+	weight := func(l Line) (n int) {
+		middle := header + side - int(side*l.Y[0])
+		for y := middle - 4; y <= middle+4; y++ {
+			if at := picture.At(margin+side/2+7, y); isColour(at) {
+				r, g, b, _ := at.RGBA()
+				n += 255 - int(min(r, g, b)>>8)
+			}
+		}
+		return n
+	}
+	first, last := weight(lines[0]), weight(lines[len(lines)-1])
+	if first == 0 || last == 0 || 2*last > first+first/4 {
+		t.Errorf("the first line weighs %d, the one that has its colour again %d: want about half", first, last)
+	}
+}

@@ -45,18 +45,21 @@ func Curves(w io.Writer, title, xName, yName string, lines []Line) error {
 		return point{float64(area.Min.X) + side*x, float64(area.Max.Y) - side*y}
 	}
 	for i, l := range lines {
-		with := colours[i%len(colours)]
+		with, width := colours[i%len(colours)], 2
+		if i >= len(colours) {
+			width = 1 // thin, for the colours come again
+		}
 		points := make([]point, len(l.X))
 		for j := range points {
 			points[j] = at(l.X[j], l.Y[j])
 		}
-		c.line(points, 2, with, area.Inset(-2))
+		c.line(points, float64(width), with, area.Inset(-2))
 		if l.Mark != nil {
 			p := at(l.Mark.X, l.Mark.Y)
 			c.line([]point{p, p}, 9, with, area.Inset(-5))
 		}
 		y := header + i*(charHeight+5)
-		c.fill(image.Rect(area.Max.X+16, y+6, area.Max.X+32, y+9), with)
+		c.fill(image.Rect(area.Max.X+16, y+6, area.Max.X+32, y+6+3*width/2), with)
 		c.text(area.Max.X+40, y, l.Name, ink)
 	}
 	return c.write(w)
