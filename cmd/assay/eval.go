@@ -149,6 +149,9 @@ func (a *app) eval(ctx context.Context, o evalOptions, path string) error {
 	if err := run.checkClasses(m.GetLabels()); err != nil {
 		return err
 	}
+	if err := set.CheckFiles(); err != nil {
+		return err
+	}
 	s, err := a.open(ctx, o.camera, nil)
 	if err != nil {
 		return err
