@@ -28,7 +28,7 @@ test: ## Format, vet, build and all tests, with the seconds of each stage
 
 .PHONY: race
 race: setup ## All tests under the race detector
-	@. scripts/env.sh; go test -race -timeout=30m ./...
+	@. scripts/env.sh; go test -race -short -timeout=30m ./...
 
 .PHONY: lint
 lint: setup ## golangci-lint on the Go, buf's lint and format on proto/
