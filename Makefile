@@ -27,8 +27,8 @@ test: ## Format, vet, build and all tests, with the seconds of each stage
 	@scripts/test.sh
 
 .PHONY: race
-race: setup ## All tests under the race detector
-	@. scripts/env.sh; go test -race -short -timeout=30m ./...
+race: setup ## All tests under the race detector, but the board of 128 Mpx
+	@. scripts/env.sh; go test -race -timeout=30m -skip TestABoardOf128Megapixels ./...
 
 .PHONY: lint
 lint: setup ## golangci-lint on the Go, buf's lint and format on proto/
