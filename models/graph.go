@@ -15,7 +15,7 @@ import (
 type TensorInfo struct {
 	Name  string
 	Type  string  // element type as a manifest writes it: float32, uint8, float16, int64 and so on
-	Shape []int64 // negative (or 0) where the axis is dynamic or symbolic
+	Shape []int64 // negative (or 0) where the axis is dynamic or symbolic; nil where nothing is said of the axes, unlike that of a scalar
 }
 
 // GraphInfo is what a loaded graph says of itself. Inputs are those without which it does not run: an input that only
@@ -192,17 +192,38 @@ func (c *comparison) output(m Manifest, role string, axes []Axis, all []TensorIn
 	if !slices.Contains(readable(), TensorType(t.Type)) {
 		c.differ(field, "the graph's output %q is %s: cast it to one of %s in the graph", t.Name, t.Type, list(readable()))
 	}
-	if len(t.Shape) == 0 {
+	if t.Shape == nil {
 		return
 	}
 	of, ok := AxesOfRank(axes, len(t.Shape))
 	if !ok {
-		c.differ(field, "the manifest asks for %d axes, the graph's output %q has %d: %v", len(axes), t.Name, len(t.Shape), t.Shape)
+		c.differ(field, "the manifest asks for %s axes, the graph's output %q has %d: %v", ranks(axes), t.Name, len(t.Shape), t.Shape)
 		return
 	}
 	for i, a := range of {
 		c.axis(a, "output", t, i)
 	}
+}
+
+// ranks says how many axes an output may have, as in "1 or 2".
+func ranks(axes []Axis) string {
+	least := slices.DeleteFunc(slices.Clone(axes), func(a Axis) bool { return a.Optional })
+	if len(least) == len(axes) {
+		return strconv.Itoa(len(axes))
+	}
+	return fmt.Sprintf("%d or %d", len(least), len(axes))
+}
+
+// NoAxes is the error for an output that turned out to have no axes when the graph was run, whatever it declares. It wraps
+// inspection.ErrModelOutput.
+func (m Manifest) NoAxes(output string) error {
+	for role, axes := range m.OutputAxes() {
+		if m.Output.Tensors[role] == output {
+			return fmt.Errorf("%w: output %q has 0 axes, the decoder %s asks for %s (output.tensors.%s): export the graph so that it keeps the axes, such as with Squeeze of named axes alone",
+				inspection.ErrModelOutput, output, m.Output.Decoder, ranks(axes), role)
+		}
+	}
+	return fmt.Errorf("%w: output %q has 0 axes", inspection.ErrModelOutput, output)
 }
 
 // readable are the element types of outputs that can be read. Each value becomes a float32, so whole numbers are exact below

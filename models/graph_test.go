@@ -81,6 +81,7 @@ func TestCheckNamesFieldAndBothValues(t *testing.T) {
 		{"fixed batch", func(g *GraphInfo) { g.Inputs[0].Shape[0] = 4 }, []string{"batch_sizes: the manifest says [1 2]", "fixed batch of 4: write [4]"}},
 		{"another input", func(g *GraphInfo) { g.Inputs = append(g.Inputs, TensorInfo{"size", "int64", []int64{-1, 2}}) }, []string{`inputs: the manifest has no entry for the graph's input "size" [-1 2]: add one, or one of constants`}},
 		{"output rank", func(g *GraphInfo) { g.Outputs[2].Shape = []int64{3, 40, 80} }, []string{"output.tensors.scores", "asks for 4 axes", "has 3"}},
+		{"output without axes", func(g *GraphInfo) { g.Outputs[2].Shape = []int64{} }, []string{"output.tensors.scores", "asks for 4 axes", "has 0: []"}},
 		{"output missing", func(g *GraphInfo) { g.Outputs = g.Outputs[:2] }, []string{`output.tensors.scores: the manifest says "s", the graph's outputs are b, extra`}},
 		{"output type", func(g *GraphInfo) { g.Outputs[2].Type = "bfloat16" }, []string{`output.tensors.scores: the graph's output "s" is bfloat16: cast it to one of float32, float16, float64, int64, int32, uint8, bool`}},
 		{"classes", func(g *GraphInfo) { g.Outputs[2].Shape[1] = 6 }, []string{"labels: the manifest makes axis 1", "3 long, the graph 6"}},

@@ -82,6 +82,45 @@ func TestRowsThatVary(t *testing.T) {
 	}
 }
 
+// TestAnOutputWithoutAxesIsRefused: whether the graph declares that, or says nothing of the output's axes.
+func TestAnOutputWithoutAxesIsRefused(t *testing.T) {
+	for graph, want := range map[string]string{
+		"scalar":        `output.tensors.output: the manifest asks for 3 axes, the graph's output "a_score" has 0: []`,
+		"scalar-unsaid": `output "a_score" has 0 axes, the decoder yolov8 asks for 3 (output.tensors.output): export the graph so`,
+	} {
+		m := export(t, graph, "x", 2, 2, "output: {decoder: yolov8, tensors: {output: a_score}}")
+		if s, err := newRuntime(t, Config{}).Open(t.Context(), m, inference.Opening{Leases: 1}); !errors.Is(err, inspection.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, %v; want ErrInvalid with %s", graph, s, err, want)
+		}
+	}
+}
+
+// TestAnOutputThatLosesItsAxes: as soon as there is one row only, as in a graph that squeezes whatever is 1 long. That frame fails, and
+// nothing of its run stays behind.
+func TestAnOutputThatLosesItsAxes(t *testing.T) {
+	m := export(t, "found-squeezed", "image", 4, 4, foundOutput)
+	s := open(t, newRuntime(t, Config{}), m)
+	picture := slices.Repeat([]float32{1}, 16)
+	for _, dark := range []int{2, 1, 3, 1, 1, 2} {
+		func() {
+			b := lease(t, s, 1)
+			defer b.Release()
+			slab := b.Inputs()[0]
+			copy(unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(slab))), 16), slices.Concat(make([]float32, dark), picture[dark:]))
+			outs, err := b.Run()
+			switch {
+			case dark == 1 && (!errors.Is(err, inspection.ErrModelOutput) || !strings.Contains(err.Error(), `output "scores" has 0 axes, the decoder detections asks for 1 or 2`)):
+				t.Errorf("one row: got %v, %v; want ErrModelOutput that names scores", outs, err)
+			case dark > 1 && (err != nil || outs[0].Shape[0] != int64(dark)):
+				t.Errorf("%d rows: got %v, %v", dark, outs, err)
+			}
+		}()
+	}
+	if s.leased != 0 || len(s.free[1]) != 2 {
+		t.Errorf("%d leases are out and %d are free, want 0 and 2", s.leased, len(s.free[1]))
+	}
+}
+
 // TestOutputsOfEveryType: each becomes float32, whole numbers exact below 2^24.
 func TestOutputsOfEveryType(t *testing.T) {
 	for graph, samples := range map[string][][]float32{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -126,6 +127,7 @@ func (r *Runtime) open(ctx context.Context, m *models.Model, o inference.Opening
 	if err != nil {
 		return nil, err
 	}
+	takeUnsaid(info.Outputs, models.InfoOf(file).Outputs)
 	info.LargestBatch = models.LargestBatch(file.Metadata)
 	if err := m.Manifest.Check(info); err != nil {
 		return nil, err
@@ -148,6 +150,20 @@ func tensorInfos(all []onnx.InputOutputInfo) []models.TensorInfo {
 		out[i] = models.TensorInfo{Name: t.Name, Type: typeName(t), Shape: t.Dimensions}
 	}
 	return out
+}
+
+// takeUnsaid gives outputs of which the runtime knows no axes the shape that the file declares: the runtime calls one without axes
+// and one of which nothing is said the same.
+func takeUnsaid(outputs, declared []models.TensorInfo) {
+	for i, o := range outputs {
+		if len(o.Shape) > 0 {
+			continue
+		}
+		outputs[i].Shape = nil
+		if at := slices.IndexFunc(declared, func(t models.TensorInfo) bool { return t.Name == o.Name }); at >= 0 {
+			outputs[i].Shape = declared[at].Shape
+		}
+	}
 }
 
 func typeName(t onnx.InputOutputInfo) string {

@@ -138,6 +138,10 @@ func (t *tensors) run(network *onnx.DynamicAdvancedSession) ([]decode.Output, er
 	copy(values, t.fixed)
 	err := network.Run(t.inputs, values)
 	for i, v := range values {
+		if scalar, ok := v.(*onnx.Tensor[float32]); ok && scalar == nil { // the binding has no tensors without axes
+			err = t.session.manifest.NoAxes(t.session.outputs[i])
+			continue
+		}
 		if v != nil && t.fixed[i] == nil {
 			t.owned = append(t.owned, v)
 		}

@@ -39,25 +39,27 @@ class Graph:
         info = lambda t: helper.make_tensor_value_info(*t)
         graph = helper.make_graph(self.nodes, name, [info(t) for t in inputs], [info(t) for t in outputs], self.constants + list(initialisers))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8, producer_name="assay")
-        checker.check_model(model, full_check=False)
+        if all(shape is not None for _, _, shape in outputs):  # which the checker asks for and the runtime does not
+            checker.check_model(model, full_check=False)
         (HERE / f"{name}.onnx").write_bytes(model.SerializeToString())
 
 
-def found():
+def found(name="found", squeezed=False):
     """As torchvision: no batch, and as many rows as pixels below 0.5, the darker the surer. Their boxes are the pixels, their
-    labels 1 and 2 in turn."""
+    labels 1 and 2 in turn. squeezed: where there is one row the axis of rows is lost."""
     g = Graph()
     flat = g("Sub", g.floats(1), g("Reshape", "image", g.ints(16)))
-    at = g("Squeeze", g("NonZero", g("Greater", flat, g.floats(0.5))), g.ints(0))
+    at = g("Squeeze", g("NonZero", g("Greater", flat, g.floats(0.5))), *([] if squeezed else [g.ints(0)]))
     g("Gather", flat, at, out="scores")
     four = g.ints(4)
     x = g("Cast", g("Mod", at, four), to=T.FLOAT)
     y = g("Cast", g("Div", at, four), to=T.FLOAT)
     one = g.floats(1)
-    corner = [g("Unsqueeze", v, g.ints(1)) for v in (x, y, g("Add", x, one), g("Add", y, one))]
-    g("Concat", *corner, axis=1, out="boxes")
+    last = -1 if squeezed else 1
+    corner = [g("Unsqueeze", v, g.ints(last)) for v in (x, y, g("Add", x, one), g("Add", y, one))]
+    g("Concat", *corner, axis=last, out="boxes")
     g("Add", g("Mod", at, g.ints(2)), g.ints(1), out="labels")
-    g.save("found", [("image", T.FLOAT, [1, 4, 4])], [("boxes", T.FLOAT, ["k", 4]), ("labels", T.INT64, ["k"]), ("scores", T.FLOAT, ["k"])])
+    g.save(name, [("image", T.FLOAT, [1, 4, 4])], [("boxes", T.FLOAT, ["k", 4]), ("labels", T.INT64, ["k"]), ("scores", T.FLOAT, ["k"])])
 
 
 def types(name, score, box, label, count):
@@ -78,6 +80,17 @@ def columns(name, declared_in, declared_out, shape):
     g = Graph()
     g("Reshape", "x", g.ints(*shape), out="output")
     g.save(name, [("x", T.FLOAT, [declared_in, 1, 6, 2])], [("output", T.FLOAT, [declared_out, 6, 2])])
+
+
+def scalar(name, declared, squeeze):
+    """As some anomaly models: a map, and a score that has lost its axes. declared is what the graph says of the score."""
+    g = Graph()
+    g("Identity", "x", out="map")
+    if squeeze:  # of a batch of 1 without axes, of 2 with one
+        g("Squeeze", g("ReduceMax", "x", axes=[1, 2, 3], keepdims=1), out="a_score")
+    else:
+        g("ReduceMax", "x", keepdims=0, out="a_score")
+    g.save(name, [("x", T.FLOAT, ["n" if squeeze else 1, 1, 2, 2])], [("map", T.FLOAT, ["n" if squeeze else 1, 1, 2, 2]), ("a_score", T.FLOAT, declared)])
 
 
 def sizes():
@@ -104,4 +117,7 @@ if __name__ == "__main__":
     columns("columns-one", 1, 1, [0, 6, 2])
     columns("columns-merged", "n", "m", [1, 6, -1])  # a batch of 2 gives one sample of twice the places
     columns("columns-stuck", "n", "m", [1, 6, 2])  # a batch of 2 does not run
+    found("found-squeezed", squeezed=True)
+    scalar("scalar", [], squeeze=False)
+    scalar("scalar-unsaid", None, squeeze=True)
     sizes()
