@@ -26,15 +26,16 @@ const (
 
 // Activation is one recorded change of the active version of a model.
 type Activation struct {
-	Model  string    `json:"model"`
-	Act    Act       `json:"act"`
-	From   string    `json:"from"`   // the version before; empty: none was active
-	To     string    `json:"to"`     // empty: none is active
-	Digest string    `json:"digest"` // of To
-	At     time.Time `json:"at"`
-	By     string    `json:"by"`   // who, as they say
-	Peer   string    `json:"peer"` // the address that asked
-	Reason string    `json:"reason"`
+	Model      string    `json:"model"`
+	Act        Act       `json:"act"`
+	From       string    `json:"from"`        // the version before; empty: none was active
+	To         string    `json:"to"`          // empty: none is active
+	Digest     string    `json:"digest"`      // of To; empty: it was broken, or none
+	FromDigest string    `json:"from_digest"` // of From; empty: it was not known, or not recorded yet when this was written
+	At         time.Time `json:"at"`
+	By         string    `json:"by"`   // who, as they say
+	Peer       string    `json:"peer"` // the address that asked
+	Reason     string    `json:"reason"`
 }
 
 // record is the list of all activations, one JSON object a line of a file that only grows. It belongs to Repository.mu; nil
@@ -117,16 +118,24 @@ func (r *record) last(name string) (Activation, bool) {
 	return Activation{}, false
 }
 
-// before returns the version that was active before the present one; "" where none was.
-func (r *record) before(name string) string {
+// before returns the version that was active before the present one, and the digest that it had then; "" where none was, or where
+// its digest is not known.
+func (r *record) before(name string) (version, digest string) {
 	last, _ := r.last(name)
 	if r == nil {
-		return ""
+		return "", ""
 	}
 	for _, a := range slices.Backward(r.list) {
-		if a.Model == name && a.To == last.To && a.From != a.To {
-			return a.From
+		switch {
+		case a.Model != name:
+		case version != "": // what made it active
+			return version, a.Digest
+		case a.To == last.To && a.From != a.To:
+			if a.From == "" || a.FromDigest != "" {
+				return a.From, a.FromDigest
+			}
+			version = a.From
 		}
 	}
-	return ""
+	return version, ""
 }

@@ -41,7 +41,7 @@ type Entry struct {
 	Version string
 	Root    string // name of the root that holds it
 	Active  bool   // it is what Get(Name, "") answers with
-	Note    string // of the active one: what else claims to say which version is active, and is not looked at
+	Note    string // of the active one: what else claims to say so, and is not looked at; of the one that was: why it is not any more
 	Model   *Model // nil where Err is set
 	Err     error
 }
@@ -182,11 +182,13 @@ func found(root Root, name, version string) Entry {
 
 // settle marks the active version of name: what was activated last, or where nothing ever was, what the first root with an
 // active file says, else the highest version. A broken version can be the active one: a node must not judge with an older
-// model because the newer one is damaged.
+// model because the newer one is damaged. Files that came to lie under the number of the one that was activated are not that version:
+// they do not judge until somebody activates them.
 func (s *snapshot) settle(name string, roots []Root, acts *record) {
 	want, from, err := stated(name, roots)
 	note, remedy := "", "write"
-	if last, ok := acts.last(name); ok {
+	last, ok := acts.last(name)
+	if ok {
 		if from != "" && want != last.To {
 			note = fmt.Sprintf("%s says %q and is not looked at any more: version %s was activated on %s by %s", from, want, last.To, last.At.Format(time.DateTime), last.By)
 		}
@@ -207,6 +209,9 @@ func (s *snapshot) settle(name string, roots []Root, acts *record) {
 		}
 	}
 	switch {
+	case best >= 0 && last.Digest != "" && s.entries[best].Model != nil && s.entries[best].Model.Ref.Digest != last.Digest:
+		err := otherFiles(s.entries[best].Model.Ref, last.Digest, fmt.Sprintf("was activated on %s by %s", last.At.Format(time.DateTime), last.By))
+		s.entries[best].Note, s.broken[name] = err.Error(), fmt.Errorf("%w: %w", inspection.ErrInvalid, err)
 	case best >= 0:
 		s.entries[best].Active, s.entries[best].Note = true, note
 	case from != "":
@@ -273,6 +278,14 @@ func (s *snapshot) active(name string) string {
 		if e.Name == name && e.Active {
 			return e.Version
 		}
+	}
+	return ""
+}
+
+// digest returns the digest of a version, "" where there is none or it is broken.
+func (s *snapshot) digest(name, version string) string {
+	if i := s.find(name, version); i >= 0 && s.entries[i].Model != nil {
+		return s.entries[i].Model.Ref.Digest
 	}
 	return ""
 }

@@ -238,16 +238,14 @@ func (r *Repository) install(u *Upload, m *Model) (existed bool, err error) {
 		case e.Model != nil && e.Model.Ref.Digest == m.Ref.Digest:
 			return true, nil
 		case e.Model != nil:
-			return false, fmt.Errorf("%w: %s@%s has other files (digest %.12s…, these have %.12s…): versions are never changed, so give this one a number of its own", inspection.ErrExists, u.name, u.version, e.Model.Ref.Digest, m.Ref.Digest)
+			return false, fmt.Errorf("%w: %s@%s has other files (digest %.12s…, these have %.12s…): a version that is there is never changed, so give this one a number of its own", inspection.ErrExists, u.name, u.version, e.Model.Ref.Digest, m.Ref.Digest)
 		}
 		return false, fmt.Errorf("%w: %s@%s is there and broken: remove it first", inspection.ErrExists, u.name, u.version)
 	}
 	if _, recorded := w.record.last(u.name); !recorded {
 		keep := Activation{Model: u.name, Act: ActKeep, To: now.active(u.name), At: time.Now().UTC(), By: "the node", Reason: fmt.Sprintf("version %s is pushed, which activates nothing", u.version)}
-		if i := now.find(u.name, keep.To); i >= 0 && now.entries[i].Model != nil {
-			keep.Digest = now.entries[i].Model.Ref.Digest
-		}
-		keep.From = keep.To
+		keep.Digest = now.digest(u.name, keep.To)
+		keep.From, keep.FromDigest = keep.To, keep.Digest
 		if err := w.record.add(keep); err != nil {
 			return false, err
 		}

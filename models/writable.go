@@ -97,6 +97,7 @@ func (r *Repository) Activate(a Activation) (done Activation, changed bool, err 
 		return a, false, now.unknown(a.Model, a.To, r.roots)
 	}
 	a.From, a.Digest, a.At = now.active(a.Model), m.Ref.Digest, time.Now().UTC()
+	a.FromDigest = now.digest(a.Model, a.From)
 	if err := r.writable.record.add(a); err != nil {
 		return a, false, err
 	}
@@ -107,19 +108,32 @@ func (r *Repository) Activate(a Activation) (done Activation, changed bool, err 
 }
 
 // Before returns the version of a model that was active before the present one. The error wraps inspection.ErrUnknownModel,
-// or ErrRefused where none was.
+// or ErrRefused where none was, or where other files have come to lie under its number.
 func (r *Repository) Before(name string) (string, error) {
 	s := r.now.Load()
 	if len(s.versions(name)) == 0 {
 		return "", s.unknown(name, "", r.roots)
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	version := r.acts().before(name)
+	version, digest := r.acts().before(name)
+	r.mu.Unlock()
 	if version == "" {
 		return "", fmt.Errorf("%w: no version of %s was active before the present one: activate one by its number", inspection.ErrRefused, name)
 	}
+	m, err := r.Get(name, version)
+	if err != nil {
+		return "", err
+	}
+	if digest != "" && m.Ref.Digest != digest {
+		return "", fmt.Errorf("%w: %w", inspection.ErrRefused, otherFiles(m.Ref, digest, "was active before the present one"))
+	}
 	return version, nil
+}
+
+// otherFiles says that a version is not the one that the record means.
+func otherFiles(now inspection.ModelRef, recorded, what string) error {
+	return fmt.Errorf("%s@%s with the digest %.12s… %s, and what lies there now has %.12s…: activate %s@%s if that shall judge, or remove it and push the one that was recorded",
+		now.Name, now.Version, recorded, what, now.Digest, now.Name, now.Version)
 }
 
 // History returns the recorded activations of a model, or with "" of all, the latest first.

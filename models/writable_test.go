@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -332,6 +333,96 @@ func TestBeforeIsTheVersionThatWasActiveBefore(t *testing.T) {
 	}
 	if _, err := s.Before("pear"); !errors.Is(err, inspection.ErrUnknownModel) {
 		t.Errorf("an unknown model: got %v", err)
+	}
+}
+
+// What came to lie under the number of the version that was active before is another version.
+func TestRollbackRefusesOtherFilesOfThatNumber(t *testing.T) {
+	for _, recorded := range []bool{true, false} { // false: by a program that did not write down the digest of the version before
+		s := newShelf(t)
+		one := s.mustPush("det", "1", "one")
+		s.mustPush("det", "2", "two")
+		s.activate("det", "1")
+		s.activate("det", "2")
+		if !recorded {
+			s.forgetDigests(t)
+		}
+		if err := s.Remove("det", "1"); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := s.Before("det"); !errors.Is(err, inspection.ErrUnknownModel) {
+			t.Errorf("removed: got %q, %v; want ErrUnknownModel", v, err)
+		}
+		other := s.mustPush("det", "1", "other")
+		for range 2 {
+			v, err := s.Before("det")
+			if !errors.Is(err, inspection.ErrRefused) || !holdsAll(err.Error(), one.Digest[:12], other.Digest[:12], "activate det@1 if that shall judge, or remove it and push") {
+				t.Errorf("other files: got %q, %v; want ErrRefused with both digests and what to do", v, err)
+			}
+			s.reopen()
+		}
+		if err := s.Remove("det", "1"); err != nil {
+			t.Fatal(err)
+		}
+		s.mustPush("det", "1", "one")
+		if v, err := s.Before("det"); err != nil || v != "1" {
+			t.Errorf("the recorded files again: got %q, %v; want 1", v, err)
+		}
+	}
+}
+
+// forgetDigests takes the digests of the versions before out of the record.
+func (s *shelf) forgetDigests(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(s.record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.record, regexp.MustCompile(`"from_digest":"[^"]*",`).ReplaceAll(text, nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.reopen()
+}
+
+func holdsAll(text string, parts ...string) bool {
+	return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text, p) })
+}
+
+// Files that were put under the number of the active version while the node was down do not judge.
+func TestAStartRefusesOtherFilesOfTheActivatedNumber(t *testing.T) {
+	s := newShelf(t)
+	one := s.mustPush("det", "1", "one")
+	s.mustPush("det", "2", "two")
+	s.activate("det", "1")
+	at := filepath.Join(s.dir, "det", "1", GraphFile)
+	if err := os.WriteFile(at, taken("other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.reopen()
+	other, err := s.Get("det", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := s.Get("det", ""); !errors.Is(err, inspection.ErrUnknownModel) || !holdsAll(err.Error(), one.Digest[:12], other.Ref.Digest[:12], "by ann", "activate det@1 if that shall judge") {
+		t.Errorf("got %v, %v; want ErrUnknownModel with both digests and what to do", m, err)
+	}
+	i := slices.IndexFunc(s.List(), func(e Entry) bool { return e.Name == "det" && e.Version == "1" })
+	if e := s.List()[i]; e.Active || !strings.Contains(e.Note, one.Digest[:12]) {
+		t.Errorf("got %+v, want it not active and a note of that", e)
+	}
+	if err := os.WriteFile(at, taken("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s.reopen(); s.active("det") != "1" {
+		t.Errorf("the recorded files again: %q is active, want 1", s.active("det"))
+	}
+	if err := os.WriteFile(at, taken("other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.reopen()
+	s.activate("det", "1")
+	if s.reopen(); s.active("det") != "1" {
+		t.Errorf("activated as it is: %q is active, want 1", s.active("det"))
 	}
 }
 
