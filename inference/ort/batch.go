@@ -59,29 +59,51 @@ func isConstant(m models.Manifest, input string) bool {
 	return false
 }
 
-// runTwo runs a batch of 2 and returns why the graph takes none, or "".
+// runTwo runs a batch of 2 and returns why the graph takes none, or "". Both samples are the same picture, which is then run alone.
 func (s *Session) runTwo(ctx context.Context, o inference.Opening) (reason string, err error) {
-	t, err := newTensors(s, 2, nil)
+	two, err := newTensors(s, 2, nil)
 	if err != nil {
 		return "", err
 	}
-	defer t.destroy()
-	var outs []decode.Output
+	defer two.destroy()
+	outs, failed, err := two.try(ctx, o)
+	switch {
+	case err != nil:
+		return "", err
+	case failed != nil:
+		return fmt.Sprintf("a batch of 2 does not run (%v)", failed), nil
+	}
+	if reason := s.fault(outs, 2); reason != "" {
+		return reason, nil
+	}
+	one, err := newTensors(s, 1, nil)
+	if err != nil {
+		return "", err
+	}
+	defer one.destroy()
+	alone, _, err := one.try(ctx, o) // nil where that does not run: then there is no way but in batches
+	if err != nil {
+		return "", err
+	}
+	return s.unlike(outs, alone), nil
+}
+
+// try runs a batch of the made-up picture when it is its turn. failed is what the run said, err why there was none.
+func (t *tensors) try(ctx context.Context, o inference.Opening) (outs []decode.Output, failed, err error) {
+	t.fillNoise()
 	ran := false
 	err = turns(o)(ctx, 1, func() error {
 		ran = true
-		outs, err = t.Run()
-		return err
+		outs, failed = t.Run()
+		return failed
 	})
-	switch {
-	case ctx.Err() != nil:
-		return "", ctx.Err()
-	case err != nil && !ran:
-		return "", err
-	case err == nil:
-		return s.fault(outs, 2), nil
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
 	}
-	return fmt.Sprintf("a batch of 2 does not run (%v)", err), nil
+	if ran {
+		err = nil
+	}
+	return outs, failed, err
 }
 
 // fault says which output of a batch is not that of so many samples, or "".

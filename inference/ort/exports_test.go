@@ -169,6 +169,9 @@ func TestWhoTakesBatches(t *testing.T) {
 		{"columns-merged", "[1, 2, 4]", []int{1}, `output "output" of a batch of 2 has shape [1 6 4]`},
 		{"columns-stuck", "[1, 4]", []int{1}, "a batch of 2 does not run ("},
 		{"columns-stuck", "[1]", []int{1}, ""},
+		{"columns-of-the-first", "[4]", []int{1}, `batch_sizes 4: output "output" of a batch of 2 is not the same for both samples when they are the same picture`},
+		{"columns-of-the-first", "[1, 2, 4]", []int{1}, "is not the same for both samples"},
+		{"columns-by-the-batch", "[1, 2]", []int{1}, `output "output" of a picture is not the same in a batch of 2 as alone`},
 	} {
 		t.Run(c.graph+" "+c.sizes, func(t *testing.T) {
 			s := open(t, newRuntime(t, Config{}), export(t, c.graph, "x", 2, 6, output, "batch_sizes: "+c.sizes))
@@ -230,6 +233,91 @@ func TestNoBatchIsNoBatchOfTwo(t *testing.T) {
 		if got := s.fault(outs(shape...), 2); got == "" {
 			t.Errorf("scores of %v: got no fault", shape)
 		}
+	}
+}
+
+// TestUnlike: rows that were found may come in another order, and in another number, alone; any other output is compared number by number.
+func TestUnlike(t *testing.T) {
+	rows := &Session{manifest: export(t, "found", "image", 4, 4, foundOutput).Manifest, outputs: []string{"boxes", "labels", "scores"}}
+	found := func(n int, boxes, labels, scores []float32) []decode.Output {
+		k := int64(len(scores) / n)
+		return []decode.Output{{Name: "boxes", Shape: []int64{int64(n), k, 4}, Data: boxes}, {Name: "labels", Shape: []int64{int64(n), k}, Data: labels}, {Name: "scores", Shape: []int64{int64(n), k}, Data: scores}}
+	}
+	a, b, none := []float32{1, 2, 3, 4}, []float32{5, 6, 7, 8}, []float32{0, 0, 0, 0}
+	both := found(2, slices.Concat(a, b, a, b), []float32{0, 1, 0, 1}, []float32{0.9, 0.9, 0.9, 0.9})
+	for name, c := range map[string]struct {
+		two, alone []decode.Output
+		want       string
+	}{
+		"the same":           {both, found(1, slices.Concat(a, b), []float32{0, 1}, []float32{0.9, 0.9}), ""},
+		"in another order":   {both, found(1, slices.Concat(b, a), []float32{1, 0}, []float32{0.9, 0.9}), ""},
+		"another number":     {both, found(1, a, []float32{0}, []float32{0.9}), ""},
+		"alone it fails":     {both, nil, ""},
+		"nothing found":      {found(2, nil, nil, nil), found(1, nil, nil, nil), ""},
+		"others alone":       {both, found(1, slices.Concat(b, b), []float32{0, 1}, []float32{0.9, 0.9}), `output "boxes" of a picture is not the same in a batch of 2 as alone`},
+		"none in the second": {found(2, slices.Concat(a, b, none, none), []float32{0, 1, 0, 0}, []float32{0.9, 0.9, 0, 0}), nil, `output "boxes" of a batch of 2 is not the same for both`},
+		"labels differ":      {found(2, slices.Concat(a, b, a, b), []float32{0, 1, 1, 1}, []float32{0.9, 0.9, 0.9, 0.9}), nil, `output "labels"`},
+	} {
+		if got := rows.unlike(c.two, c.alone); (got == "") != (c.want == "") || !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestDiffer(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	many := func(v float32, others ...float32) []float32 {
+		return append(slices.Repeat([]float32{v}, 100), others...)
+	}
+	for _, c := range []struct {
+		name string
+		a, b []float32
+		want bool
+	}{
+		{"equal", []float32{1, 0, -3}, []float32{1, 0, -3}, false},
+		{"nothing", nil, nil, false},
+		{"zeros", make([]float32, 9), make([]float32, 9), false},
+		{"rounding", []float32{1, 100, -0.5}, []float32{1.0001, 100.01, -0.50001}, false},
+		{"a step of int8", []float32{1, 0.5, 0.004}, []float32{0.996, 0.504, 0}, false},
+		{"none for the second", []float32{1, 2, 3}, []float32{0, 0, 0}, true},
+		{"few peaks, and none", append(make([]float32, 1000), 0.3, 0.4), make([]float32, 1002), true},
+		{"a choice that fell the other way", many(1, 5), many(1, 50), false},
+		{"another length", []float32{1}, []float32{1, 1}, true},
+		{"no numbers", []float32{nan, inf}, []float32{nan, inf}, false},
+		{"no number and one", []float32{nan}, []float32{1}, true},
+		{"infinite and not", []float32{inf, 1}, []float32{2, 1}, true},
+	} {
+		if got := differ(c.a, c.b); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestTheModelThatShipsTakesBatches, as float32 and as int8: the trial's noise is no picture, and its kernels no reference.
+func TestTheModelThatShipsTakesBatches(t *testing.T) {
+	for _, variant := range shipped(t).Manifest.VariantNames() {
+		s, err := newRuntime(t, Config{}).Open(t.Context(), shipped(t), inference.Opening{Variant: variant})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.BatchSizes(); !slices.Equal(got, shipped(t).Manifest.BatchSizes) || len(s.Fallbacks()) > 0 {
+			t.Errorf("%s: got batch sizes %v and %q, want those of the manifest", variant, got, s.Fallbacks())
+		}
+		_ = s.Close()
+	}
+}
+
+// TestNoiseIsThePictureOfEverySample, in the range that the manifest's pixels have.
+func TestNoiseIsThePictureOfEverySample(t *testing.T) {
+	m := export(t, "columns", "x", 2, 6, "output: {decoder: yolov8, tensors: {output: output}}", "batch_sizes: [1, 2]")
+	m.Manifest.Inputs[0].Scale, m.Manifest.Inputs[0].Mean, m.Manifest.Inputs[0].Std = 1./255, []float64{0.5}, []float64{0.5}
+	s := open(t, newRuntime(t, Config{}), m)
+	b := lease(t, s, 2).(*tensors)
+	defer b.Release()
+	b.fillNoise()
+	values := asFloats(b.slabs[0])
+	if !slices.Equal(values[:12], values[12:]) || slices.Min(values) < -1 || slices.Max(values) > 1 || slices.Max(values)-slices.Min(values) < 0.5 {
+		t.Errorf("got %v, want one noise of -1..1 twice", values)
 	}
 }
 

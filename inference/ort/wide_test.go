@@ -69,8 +69,8 @@ func TestWarmUpsTakeTheirTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.Close()
-	if want := []int{1, 1, 2, 1, 1, 1}; !reflect.DeepEqual(turns, want) {
-		t.Errorf("warmed up with threads %v, want %v: a batch of 2, each size by one, the smallest by all", turns, want)
+	if want := []int{1, 1, 1, 2, 1, 1, 1}; !reflect.DeepEqual(turns, want) {
+		t.Errorf("warmed up with threads %v, want %v: a batch of 2, its picture alone, each size by one, the smallest by all", turns, want)
 	}
 	full := errors.New("no turn")
 	o.Warm = func(context.Context, int, func() error) error { return full }

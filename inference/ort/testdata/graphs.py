@@ -82,6 +82,23 @@ def columns(name, declared_in, declared_out, shape):
     g.save(name, [("x", T.FLOAT, [declared_in, 1, 6, 2])], [("output", T.FLOAT, [declared_out, 6, 2])])
 
 
+def columns_of_the_first():
+    """As columns, and nothing is found in any sample of a batch but the first."""
+    g = Graph()
+    n = g("Squeeze", g("Slice", g("Shape", "x"), g.ints(0), g.ints(1)))
+    first = g("Cast", g("Equal", g("Range", g.ints(0, shape=[]), n, g.ints(1, shape=[])), g.ints(0)), to=T.FLOAT)
+    g("Mul", g("Reshape", "x", g.ints(0, 6, 2)), g("Reshape", first, g.ints(-1, 1, 1)), out="output")
+    g.save("columns-of-the-first", [("x", T.FLOAT, ["n", 1, 6, 2])], [("output", T.FLOAT, ["n", 6, 2])])
+
+
+def columns_by_the_batch():
+    """As columns, and the more samples there are the larger each answer."""
+    g = Graph()
+    n = g("Cast", g("Slice", g("Shape", "x"), g.ints(0), g.ints(1)), to=T.FLOAT)
+    g("Mul", g("Reshape", "x", g.ints(0, 6, 2)), n, out="output")
+    g.save("columns-by-the-batch", [("x", T.FLOAT, ["n", 1, 6, 2])], [("output", T.FLOAT, ["n", 6, 2])])
+
+
 def scalar(name, declared, squeeze):
     """As some anomaly models: a map, and a score that has lost its axes. declared is what the graph says of the score."""
     g = Graph()
@@ -117,6 +134,8 @@ if __name__ == "__main__":
     columns("columns-one", 1, 1, [0, 6, 2])
     columns("columns-merged", "n", "m", [1, 6, -1])  # a batch of 2 gives one sample of twice the places
     columns("columns-stuck", "n", "m", [1, 6, 2])  # a batch of 2 does not run
+    columns_of_the_first()
+    columns_by_the_batch()
     found("found-squeezed", squeezed=True)
     scalar("scalar", [], squeeze=False)
     scalar("scalar-unsaid", None, squeeze=True)
