@@ -1,6 +1,7 @@
 package models
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,6 +20,23 @@ const MaxGraph = 1 << 30
 const maxIR = 13
 
 var maxOpset = map[string]int64{"": 25, "ai.onnx.ml": 5, "com.microsoft": 1}
+
+//go:embed operators.txt
+var operatorsText string
+
+// standard are the operators of the domains ai.onnx and ai.onnx.ml that ONNX Runtime 1.24 has, by onnx.Operator.String.
+var standard = func() map[string]bool {
+	out := map[string]bool{}
+	for line := range strings.Lines(operatorsText) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		for _, name := range strings.Fields(line) {
+			out[name] = true
+		}
+	}
+	return out
+}()
 
 // contrib are the operators of the domain com.microsoft that ONNX Runtime 1.24 has for the CPU.
 var contrib = strings.Fields(`
@@ -83,8 +101,7 @@ func domainName(domain string) string {
 func unknownOperators(m *onnx.Model) error {
 	var names []string
 	for _, o := range m.Operators {
-		_, standard := maxOpset[o.Domain]
-		if slices.Contains(m.Functions, o) || standard && (o.Domain != "com.microsoft" || slices.Contains(contrib, o.Name)) {
+		if slices.Contains(m.Functions, o) || standard[o.String()] || o.Domain == "com.microsoft" && slices.Contains(contrib, o.Name) {
 			continue
 		}
 		names = append(names, fmt.Sprintf("%.60q", o.String()))

@@ -37,14 +37,17 @@ func operator(domain, name string) []byte {
 
 func TestCheckGraphTakesWhatNodesRun(t *testing.T) {
 	for name, graph := range map[string][]byte{
-		"float32":        append(imports("", 25), graphOf(1, 4)...),
-		"without batch":  append(imports("", 17), graphOf(1, 3)...),
-		"uint8":          append(imports("", 7), graphOf(2, 4)...),
-		"the format":     append(append(varint(1, 13), imports("", 25)...), graphOf(1, 4)...),
-		"ai.onnx.ml":     append(imports("ai.onnx.ml", 5), graphOf(1, 4, operator("ai.onnx.ml", "Scaler"))...),
-		"contrib":        append(imports("com.microsoft", 1), graphOf(1, 4, operator("com.microsoft", "QLinearAdd"))...),
-		"its own":        append(append(imports("", 18), message(25, message(1, []byte("Fn")), message(10, []byte("mine")))...), graphOf(1, 4, operator("mine", "Fn"))...),
-		"unused imports": append(append(imports("", 17), imports("org.example", 99)...), graphOf(1, 4)...),
+		"float32":                            append(imports("", 25), graphOf(1, 4)...),
+		"without batch":                      append(imports("", 17), graphOf(1, 3)...),
+		"uint8":                              append(imports("", 7), graphOf(2, 4)...),
+		"the format":                         append(append(varint(1, 13), imports("", 25)...), graphOf(1, 4)...),
+		"ai.onnx.ml":                         append(imports("ai.onnx.ml", 5), graphOf(1, 4, operator("ai.onnx.ml", "Scaler"))...),
+		"contrib":                            append(imports("com.microsoft", 1), graphOf(1, 4, operator("com.microsoft", "QLinearAdd"))...),
+		"its own":                            append(append(imports("", 18), message(25, message(1, []byte("Fn")), message(10, []byte("mine")))...), graphOf(1, 4, operator("mine", "Fn"))...),
+		"its own, by a name that ONNX lacks": append(append(imports("", 18), message(25, message(1, []byte("Fn")), message(7, message(4, []byte("Relu"))))...), graphOf(1, 4, operator("", "Fn"))...),
+		"of old exporters":                   append(imports("", 7), graphOf(1, 4, operator("", "ImageScaler"), operator("ai.onnx", "Upsample"))...),
+		"of the newest opset":                append(imports("", 25), graphOf(1, 4, operator("", "RotaryEmbedding"), operator("", "Attention"))...),
+		"unused imports":                     append(append(imports("", 17), imports("org.example", 99)...), graphOf(1, 4)...),
 	} {
 		if m, err := CheckGraph(graph); err != nil || len(m.Inputs) != 1 {
 			t.Errorf("%s: got %v, %v; want no error", name, m, err)
@@ -63,6 +66,19 @@ func TestCheckGraphRefuses(t *testing.T) {
 		{"new opset", append(imports("ai.onnx", 26), graphOf(1, 4)...), []string{"opset 26 of ai.onnx", "opset_version=25"}},
 		{"new ml opset", append(imports("ai.onnx.ml", 6), graphOf(1, 4)...), []string{"opset 6 of ai.onnx.ml", "up to 5"}},
 		{"custom operator", append(imports("", 17), graphOf(1, 4, operator("mmdeploy", "NMSRotated"))...), []string{`"mmdeploy.NMSRotated"`, "standard operators"}},
+		{"a plug-in in the standard domain", append(imports("", 17), graphOf(1, 4, operator("", "EfficientNMS_TRT"))...), []string{`"EfficientNMS_TRT"`, "standard operators"}},
+		{"one by the other name of the domain", append(imports("ai.onnx", 17), graphOf(1, 4, operator("ai.onnx", "GridSampler"))...), []string{`"GridSampler"`}},
+		{"one of ai.onnx.ml", append(imports("ai.onnx.ml", 3), graphOf(1, 4, operator("ai.onnx.ml", "Forest"))...), []string{`"ai.onnx.ml.Forest"`}},
+		{"a standard name in another domain", append(imports("", 17), graphOf(1, 4, operator("ai.onnx.ml", "Relu"))...), []string{`"ai.onnx.ml.Relu"`}},
+		{
+			"the standard domain in a subgraph", append(imports("", 17), graphOf(1, 4, message(1, message(4, []byte("If")), message(5, message(6, operator("", "Magic")))))...),
+			[]string{`"Magic"`},
+		},
+		{
+			"the standard domain in a function", append(append(imports("", 18), message(25, message(1, []byte("Fn")), message(10, []byte("mine")), message(7, message(4, []byte("Magic"))))...), graphOf(1, 4, operator("mine", "Fn"))...),
+			[]string{`"Magic"`},
+		},
+		{"newer than the opset that is known", append(imports("", 25), graphOf(1, 4, operator("", "SwiGLU"))...), []string{`"SwiGLU"`}},
 		{"contrib for GPUs", append(imports("", 17), graphOf(1, 4, operator("com.microsoft", "GroupNorm"))...), []string{`"com.microsoft.GroupNorm"`}},
 		{
 			"in a subgraph", append(imports("", 17), graphOf(1, 4, message(1, message(4, []byte("If")), message(5, message(6, operator("org.example", "Magic")))))...),
