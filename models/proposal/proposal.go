@@ -119,7 +119,7 @@ type tensor struct {
 
 // rules read a graph. Each returns the readings for which something speaks.
 var rules = []func(*facts) []candidate{
-	ultralyticsRule, yoloxRule, yolov6Rule, gridRule, detectionsRule, twoOutputRule, anomalibRule, rowsRule, wholeRule,
+	ultralyticsRule, yoloxRule, yolov6Rule, gridRule, detectionsRule, superGradientsRule, listRule, twoOutputRule, anomalibRule, rowsRule, wholeRule,
 }
 
 // recognise returns the readings with the best evidence, one for each decoder.
@@ -170,7 +170,7 @@ func instead(all []candidate) string {
 		}
 	}
 	if len(ds) == 0 {
-		return "no decoder reads such outputs: export the model in another way"
+		return "no decoder is known to read such outputs: export the model in another way, or write its manifest by hand if a decoder of docs/models.md fits"
 	}
 	return "what reads them is " + strings.Join(ds, ", ")
 }
@@ -178,7 +178,7 @@ func instead(all []candidate) string {
 // unrecognised is the reading of a graph of which only the inputs are understood.
 func (f *facts) unrecognised() candidate {
 	return candidate{
-		because: "no decoder's layout fits the outputs " + sayAll(f.outputs),
+		because: "no decoder is known to read the outputs " + sayAll(f.outputs),
 		pixels:  unknownPixels(),
 	}
 }

@@ -90,6 +90,15 @@ var graphs = []struct {
 	{"torchvision", Options{Labels: three}, detections, nil},
 	{"mmdeploy", Options{Labels: three}, mmdeploy, []string{"inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std"}},
 	{"mmyolo", Options{Labels: three}, detections, nil},
+	{"yolo-nas", Options{}, detections, []string{"labels"}},
+	{"yolo-nas", Options{Labels: three}, detections, nil},
+	{"yolo-nas-plain", Options{Labels: three, Decoder: detections}, detections, nil},
+	{"unnamed-list", Options{}, "", []string{
+		"task", "inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std", "output.decoder", "output.tensors", "labels",
+	}},
+	{"unnamed-list", Options{Decoder: detections, Labels: three}, detections, []string{
+		"inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std", "output.box_format", "output.box_unit", "output.label_offset",
+	}},
 	{"softmax", Options{}, classifier, []string{"inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std", "labels"}},
 	{"logits", Options{}, classifier, []string{
 		"inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std", "output.activation", "labels",
@@ -111,6 +120,8 @@ var graphs = []struct {
 	}},
 	{"one-map", Options{Task: models.TaskAnomaly}, anomaly, []string{"output.normalization"}},
 	{"anomalib1-patchcore", Options{}, anomaly, []string{"output.normalization"}},
+	{"anomalib1-efficientad", Options{}, anomaly, []string{"output.normalization"}},
+	{"anomalib1-efficientad", Options{Decoder: anomaly}, anomaly, []string{"output.normalization"}},
 	{"anomalib1-padim", Options{}, "", []string{
 		"task", "inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std",
 		"output.decoder", "output.tensors", "output.normalization", "output.activation", "output.background", "labels",
@@ -243,7 +254,7 @@ func TestProposeRefuses(t *testing.T) {
 		{"yolov8", Options{Labels: []string{"a", "b", "b"}}, []string{"--labels", `labels[2]: "b" is listed twice`}},
 		{"yolov8", Options{Decoder: rfdetr}, []string{`--decoder "rfdetr" does not fit`, `"output0" [1,7,84]`, "yolov8 (detect)"}},
 		{"yolov8", Options{Task: models.TaskAnomaly}, []string{`--task "anomaly" does not fit`}},
-		{"unknown", Options{Decoder: yolov8}, []string{"no decoder reads such outputs"}},
+		{"unknown", Options{Decoder: yolov8}, []string{"no decoder is known to read such outputs", "by hand"}},
 		{"yolov8", Options{Width: 32, Height: 64}, []string{"--input-size: width 32", "has 64"}},
 		{"ssd", Options{Labels: []string{"a", "b", "c"}}, []string{"labels: 3 for a graph of 2 classes"}},
 	} {
@@ -326,6 +337,9 @@ func TestNearMisses(t *testing.T) {
 		{"dets with logits of their own", []onnx.Tensor{out("dets", "float32", 1, 100, 5), out("labels", "float32", 1, 100, 4)}, ""},
 		{"boxes without classes", []onnx.Tensor{out("boxes", "float32", 1, 100, 4), out("scores", "float32", 1, 100)}, ""},
 		{"two grids of other sizes", []onnx.Tensor{out("scores", "float32", 1, 3, 16, 16), out("boxes", "float32", 1, 4, 8, 8)}, ""},
+		{"a map and two of another size", []onnx.Tensor{out("output", "float32", 1, 1, 64, 64), out("1234", "float32", 1, 1, 32, 32), out("1235", "float32", 1, 1, 64, 64)}, ""},
+		{"a map and three more", []onnx.Tensor{out("output", "float32", 1, 1, 64, 64), out("1", "float32", 1, 1, 64, 64), out("2", "float32", 1, 1, 64, 64), out("3", "float32", 1, 1, 64, 64)}, ""},
+		{"YOLO-NAS without a count", []onnx.Tensor{out("pred_boxes", "float32", 1, 100, 4), out("pred_scores", "float32", 1, 100), out("pred_classes", "int64", 1, 100)}, ""},
 		{"a label alone", []onnx.Tensor{out("pred_label", "bool", 1)}, ""},
 		{"a class for each picture", []onnx.Tensor{out("class", "int64", 1, 1)}, ""},
 		{"rows of five numbers", []onnx.Tensor{out("out", "float32", 1, 300, 5)}, rtdetr},

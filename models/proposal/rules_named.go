@@ -110,9 +110,61 @@ func boxesScoresLabels(f *facts, ts []onnx.Tensor) candidate {
 		c.pixels.scale = assumed("scale", perByte, "values of 0..1: it normalises in the graph, check")
 		return c
 	}
-	c := found("a detector with decoded boxes", because, ts[0], ts[1], ts[2], unknown("box_format", "xyxy, yxyx or cxcywh"), unknown("box_unit", "normalized (0..1) or pixel"), unknown("label_offset", "0, or 1 if the first class is number 1"))
+	return anyDetector(because, ts[0], ts[1], ts[2])
+}
+
+// anyDetector is a reading of which nothing is known but what the outputs are.
+func anyDetector(because string, boxes, scores, labels onnx.Tensor) candidate {
+	c := found("a detector with decoded boxes", because, boxes, scores, labels, unknown("box_format", "xyxy, yxyx or cxcywh"), unknown("box_unit", "normalized (0..1) or pixel"), unknown("label_offset", "0, or 1 if the first class is number 1"))
 	c.pixels = unknownPixels()
 	return c
+}
+
+// superGradientsRule knows what SuperGradients' export makes of YOLO-NAS and its other detectors. A graph that begins with the
+// preprocessing was joined of several, which its names say.
+func superGradientsRule(f *facts) []candidate {
+	for _, prefix := range []string{"", "graph2_"} {
+		ts, ok := f.named(prefix+"pred_boxes", prefix+"pred_scores", prefix+"pred_classes", prefix+"num_predictions")
+		if !ok || !like(ts[0], 0, 0, 4) || !like(ts[1], 0, 0) || !like(ts[2], 0, 0) {
+			continue
+		}
+		const family = "YOLO-NAS"
+		c := found(family, "the outputs "+sayAll(ts)+" have the names that SuperGradients gives", ts[0], ts[1], ts[2], format(models.BoxXYXY, family), unit(models.BoxPixel, family), offset(0, "its classes begin with 0"))
+		c.tensors = append(c.tensors, tensor{roleCount, ts[3]})
+		c.pixels = letterboxed(family + " with the weights of COCO")
+		c.pixels.anchor.Why += "; top-left where training had DetectionPaddedRescale"
+		return []candidate{c}
+	}
+	return nil
+}
+
+// listRule reads one output of boxes, one of scores and one of classes, whatever they are called, where the person who imports says
+// that they are what was found.
+func listRule(f *facts) []candidate {
+	var boxes, scores, labels, counts []onnx.Tensor
+	for _, t := range f.outputs {
+		switch {
+		case isFloat(t) && like(t, 0, 0, 4):
+			boxes = append(boxes, t)
+		case isFloat(t) && like(t, 0, 0):
+			scores = append(scores, t)
+		case isInteger(t) && (like(t, 0) || like(t, 0, 1) && t.Shape[1] == 1):
+			counts = append(counts, t)
+		case isInteger(t) && like(t, 0, 0):
+			labels = append(labels, t)
+		default:
+			return nil
+		}
+	}
+	if len(boxes) != 1 || len(scores) != 1 || len(labels) != 1 || len(counts) > 1 {
+		return nil
+	}
+	c := anyDetector("the outputs are "+sayAll(f.outputs), boxes[0], scores[0], labels[0])
+	c.rank = byDecoder
+	for _, n := range counts {
+		c.tensors = append(c.tensors, tensor{roleCount, n})
+	}
+	return []candidate{c}
 }
 
 func indexOf(ts []onnx.Tensor, name string) int {

@@ -20,7 +20,8 @@ const (
 
 var oneLabel = assumed("labels", "[anomaly]", "what is found has one name; recipes use it, choose your own")
 
-// anomalibRule knows anomalib 2's exports by the names of their outputs, and 1's by a map beside an unnamed score.
+// anomalibRule knows anomalib 2's exports by the names of their outputs, and 1's by a map beside an unnamed score, or beside the
+// two maps that EfficientAD makes it of.
 func anomalibRule(f *facts) []candidate {
 	c := candidate{rank: byName, decoder: anomaly, task: models.TaskAnomaly, classes: 1, labels: oneLabel}
 	for _, r := range [][2]string{{"anomaly_map", roleMap}, {"pred_score", roleScore}, {"pred_label", roleLabel}, {"pred_mask", roleMask}} {
@@ -41,18 +42,28 @@ func anomalibRule(f *facts) []candidate {
 		return []candidate{c}
 	}
 	out, ok := f.output("output")
-	if !ok || len(f.outputs) != 2 || !like(out, 0, 1, 0, 0) {
+	if !ok || !like(out, 0, 1, 0, 0) {
 		return nil
 	}
-	other := f.outputs[0]
-	if other.Name == out.Name {
-		other = f.outputs[1]
+	others := slices.DeleteFunc(slices.Clone(f.outputs), func(t onnx.Tensor) bool { return t.Name == out.Name })
+	switch {
+	case len(others) == 1 && isScore(others[0]):
+		return []candidate{anomalib1(byName, "the outputs are the map "+say(out)+" and the score "+say(others[0]), tensor{roleMap, out}, tensor{roleScore, others[0]})}
+	case len(others) == 2 && isFloat(out) && isMapLike(others[0], out) && isMapLike(others[1], out):
+		return []candidate{anomalib1(byName, "the outputs are the map "+say(out)+" and two more, "+sayAll(others)+", as of EfficientAD, whose student and autoencoder have one each; "+
+			"which is which the file does not say, and only the first is read", tensor{roleMap, out})}
 	}
-	if _, err := strconv.Atoi(strings.TrimPrefix(other.Name, "onnx::")); err != nil && !like(other, 0) && !like(other, 0, 1) {
-		return nil
-	}
-	return []candidate{anomalib1(byName, "the outputs are the map "+say(out)+" and the score "+say(other), tensor{roleMap, out}, tensor{roleScore, other})}
+	return nil
 }
+
+// isScore reports whether an output may be the score that anomalib 1 leaves without a name.
+func isScore(t onnx.Tensor) bool {
+	_, err := strconv.Atoi(strings.TrimPrefix(t.Name, "onnx::"))
+	return err == nil || like(t, 0) || like(t, 0, 1)
+}
+
+// isMapLike reports whether an output has the form of a map.
+func isMapLike(t, m onnx.Tensor) bool { return isFloat(t) && like(t, m.Shape...) }
 
 // anomalib1 is a reading as anomalib 1, whose scores are raw: metadata.json beside the graph has the thresholds.
 func anomalib1(rank int, because string, ts ...tensor) candidate {

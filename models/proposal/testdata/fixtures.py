@@ -147,6 +147,17 @@ FIXTURES = {
     "mmyolo": graph(
         [images()],
         [("num_dets", I64, [1, 1], ""), ("boxes", F, [1, 100, 4], ""), ("scores", F, [1, 100], ""), ("labels", I64, [1, 100], "")]),
+    # SuperGradients' export with the preprocessing in the graph, and without.
+    "yolo-nas": graph(
+        [("input", U8, [1, 3, 64, 64])],
+        [("graph2_num_predictions", I64, [1, 1], ""), ("graph2_pred_boxes", F, [1, 100, 4], ""), ("graph2_pred_scores", F, [1, 100], ""),
+         ("graph2_pred_classes", I64, [1, 100], "")]),
+    "yolo-nas-plain": graph(
+        [images("batch", name="input")],
+        [("num_predictions", I64, ["batch", 1], ""), ("pred_boxes", F, ["batch", 100, 4], ""), ("pred_scores", F, ["batch", 100], ""),
+         ("pred_classes", I64, ["batch", 100], "")]),
+    "unnamed-list": graph(
+        [images(name="input")], [("n", I64, [1], ""), ("b", F, [1, 100, 4], ""), ("s", F, [1, 100], ""), ("c", I64, [1, 100], "")]),
     "softmax": graph([images("batch", name="input")], [("logits", F, ["batch", 4], "Softmax")]),
     "logits": graph([images("batch", name="input")], [("logits", F, ["batch", 4], "")]),
     "one-score": graph([images(name="input")], [("score", F, [1, 1], "Sigmoid")]),
@@ -155,6 +166,9 @@ FIXTURES = {
     "class-map": graph([images(name="input")], [("output", I64, [1, 64, 64], "")]),
     "one-map": graph([images(name="input")], [("output", F, [1, 1, 64, 64], "")]),
     "anomalib1-patchcore": graph([images(name="input")], [("output", F, [1, 1, 64, 64], ""), ("565", F, [1], "")]),
+    "anomalib1-efficientad": graph(
+        [images("batch_size", name="input")],
+        [("output", F, ["batch_size", 1, 64, 64], ""), ("1234", F, ["batch_size", 1, 64, 64], ""), ("1235", F, ["batch_size", 1, 64, 64], "")]),
     "anomalib1-padim": graph([images("batch_size", name="input")], [("output", F, ["batch_size", "a", "b", "c"], "")]),
     # Exported before it was validated: nothing brings scores to 0..1.
     "anomalib2-raw": graph(
