@@ -21,7 +21,8 @@ type Act string
 const (
 	ActActivate Act = "activate"
 	ActRollback Act = "rollback"
-	ActKeep     Act = "keep" // the first push of a model: the version that was active by default stays so
+	ActKeep     Act = "keep"   // the first push of a model: the version that was active by default stays so
+	ActRemove   Act = "remove" // the only version is removed: none is active
 )
 
 // Activation is one recorded change of the active version of a model.

@@ -199,7 +199,7 @@ func (s *snapshot) settle(name string, roots []Root, acts *record) {
 		s.broken[name] = err
 		return
 	case from != "" && want == "":
-		s.broken[name] = fmt.Errorf("%w: no version is active yet: activate one of %s", inspection.ErrInvalid, strings.Join(s.versions(name), ", "))
+		s.broken[name] = fmt.Errorf("%w: no version is active: activate one of %s", inspection.ErrInvalid, strings.Join(s.versions(name), ", "))
 		return
 	}
 	best := -1
@@ -227,7 +227,9 @@ func (s *snapshot) resettle(name string, roots []Root, acts *record) {
 			s.entries[i].Active, s.entries[i].Note = false, ""
 		}
 	}
-	s.settle(name, roots, acts)
+	if len(s.versions(name)) > 0 {
+		s.settle(name, roots, acts)
+	}
 }
 
 // stated is what the first root with an active file says, and the file; "" where there is none.

@@ -152,8 +152,8 @@ func (r *Repository) History(name string) []Activation {
 	return out
 }
 
-// Remove removes a version, which must have been pushed and not be the active one. The error wraps inspection.ErrUnknownModel
-// or ErrRefused.
+// Remove removes a version, which must have been pushed. The active one is removed only where there is no other that could be: it is
+// recorded then that none is active. The error wraps inspection.ErrUnknownModel or ErrRefused.
 func (r *Repository) Remove(name, version string) error {
 	if r.writable == nil {
 		return errReadOnly
@@ -165,10 +165,16 @@ func (r *Repository) Remove(name, version string) error {
 	switch {
 	case i < 0:
 		return now.unknown(name, version, r.roots)
-	case now.entries[i].Active:
+	case now.entries[i].Active && len(now.versions(name)) > 1:
 		return fmt.Errorf("%w: %s@%s is the active version: activate another one first", inspection.ErrRefused, name, version)
 	case now.entries[i].Root != w.root.Name:
 		return fmt.Errorf("%w: %s@%s is part of the program or lies in another folder than what is pushed: it cannot be removed", inspection.ErrRefused, name, version)
+	}
+	if now.entries[i].Active {
+		var err error
+		if now, err = r.deactivate(now, name); err != nil {
+			return err
+		}
 	}
 	gone, err := os.MkdirTemp(w.Dir, removedPrefix)
 	if err != nil {
@@ -193,6 +199,19 @@ func (r *Repository) Remove(name, version string) error {
 		return unwritable("remove the version's files", err)
 	}
 	return nil
+}
+
+// deactivate records that no version of a model is active any more, puts that into force, and returns it. Repository.mu is held.
+func (r *Repository) deactivate(now *snapshot, name string) (*snapshot, error) {
+	from := now.active(name)
+	a := Activation{Model: name, Act: ActRemove, From: from, FromDigest: now.digest(name, from), At: time.Now().UTC(), By: "the node", Reason: fmt.Sprintf("version %s is removed, the only one", from)}
+	if err := r.writable.record.add(a); err != nil {
+		return nil, err
+	}
+	next := now.clone()
+	next.resettle(name, r.roots, r.writable.record)
+	r.now.Store(next)
+	return next, nil
 }
 
 // unwritable says what to do about a fault of the disk. Its paths stay inside.

@@ -171,7 +171,7 @@ func TestAPushedVersionIsThereAndNotActive(t *testing.T) {
 	}
 	s.mustPush("fresh", "7", "seven")
 	for range 2 {
-		if _, err := s.Get("fresh", ""); !errors.Is(err, inspection.ErrUnknownModel) || !strings.Contains(err.Error(), "no version is active yet: activate one of 7") {
+		if _, err := s.Get("fresh", ""); !errors.Is(err, inspection.ErrUnknownModel) || !strings.Contains(err.Error(), "no version is active: activate one of 7") {
 			t.Errorf("a new model: got %v, want that none is active", err)
 		}
 		s.reopen()
@@ -454,6 +454,63 @@ func TestRemoveTakesOnlyWhatNobodyNeeds(t *testing.T) {
 	s.mustPush("pair", "2", "another two") // the number is free again
 	if _, err := open(t, Root{"here", s.behind}).Begin("pair", "5"); !errors.Is(err, inspection.ErrRefused) {
 		t.Errorf("a read-only repository: got %v, want ErrRefused", err)
+	}
+}
+
+// The only version can go although it is active. What is pushed under its number later is not active by that, not even the same files.
+func TestRemoveTakesTheOnlyVersion(t *testing.T) {
+	s := newShelf(t)
+	one := s.mustPush("det", "1", "one")
+	s.activate("det", "1")
+	s.mustPush("det", "2", "two")
+	if err := s.Remove("det", "1"); !errors.Is(err, inspection.ErrRefused) || !strings.Contains(err.Error(), "activate another one first") {
+		t.Errorf("with another one: got %v, want ErrRefused", err)
+	}
+	if err := errors.Join(s.Remove("det", "2"), s.Remove("det", "1")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := s.Get("det", ""); !errors.Is(err, inspection.ErrUnknownModel) || slices.Contains(s.Names(), "det") || len(s.tree()) != 0 {
+			t.Errorf("got %v, models %q, left %q; want det gone", err, s.Names(), s.tree())
+		}
+		if a := s.History("det")[0]; a.Act != ActRemove || a.From != "1" || a.To != "" || a.FromDigest != one.Digest {
+			t.Errorf("got %+v, want the removal of 1 on record", a)
+		}
+		s.reopen()
+	}
+	s.mustPush("det", "1", "one")
+	for range 2 {
+		if _, err := s.Get("det", ""); err == nil || !strings.Contains(err.Error(), "no version is active: activate one of 1") {
+			t.Errorf("pushed again: got %v, want that none is active", err)
+		}
+		s.reopen()
+	}
+	if v, err := s.Before("det"); err != nil || v != "1" {
+		t.Errorf("before: got %q, %v; want 1", v, err)
+	}
+	if s.activate("det", "1"); s.active("det") != "1" {
+		t.Errorf("activated again: %q is active", s.active("det"))
+	}
+}
+
+// Behind the only version that was pushed lies one that ships: it comes up, and judges only when it is activated.
+func TestRemoveOfTheOnlyVersionUncoversWhatShips(t *testing.T) {
+	s := newShelf(t)
+	version(s.behind, "det/1", "shipped")
+	if err := os.MkdirAll(filepath.Join(s.dir, "det", "1"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{GraphFile: taken("mine"), ManifestFile: []byte(minimal)} {
+		if err := os.WriteFile(filepath.Join(s.dir, "det", "1", name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.reopen()
+	if err := s.Remove("det", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get("det", ""); err == nil || !strings.Contains(err.Error(), "no version is active: activate one of 1") {
+		t.Errorf("got %v, want that none is active", err)
 	}
 }
 

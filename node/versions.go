@@ -223,16 +223,20 @@ func (c *catalog) RemoveModel(ctx context.Context, name, version string) error {
 	return nil
 }
 
-// needed says who needs a version, but for the active one, which the repository knows.
+// needed says who needs a version. That the active one stays where there are others the repository sees to.
 func (c *catalog) needed(name, version string) error {
-	if m, err := c.models.Get(name, ""); err == nil && m.Ref.Version == version {
-		return nil
-	}
+	active, err := c.models.Get(name, "")
+	isActive := err == nil && active.Ref.Version == version
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, r := range c.inForce {
-		if m := r.recipe.Model; m.Name == name && m.Version == version {
+		m := r.recipe.Model
+		switch {
+		case m.Name != name:
+		case m.Version == version:
 			return fmt.Errorf("%w: recipe %q names %s@%s: change it first", inspection.ErrRefused, r.recipe.Name, name, version)
+		case m.Version == "" && isActive:
+			return fmt.Errorf("%w: %s@%s is the active version, and recipe %q names %s: activate another one first, or change the recipe", inspection.ErrRefused, name, version, r.recipe.Name, name)
 		}
 	}
 	for _, s := range c.engine.Models() {

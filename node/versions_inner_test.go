@@ -15,13 +15,14 @@ import (
 	"github.com/assay-vision/assay/server"
 )
 
+const spots = "task: detect\ninputs: [{name: x, layout: NCHW, width: 8, height: 8, color: gray, resize: none}]\noutput: {decoder: ssd, tensors: {scores: s, boxes: b}}\nlabels: [spot]\n"
+
 // stocked is a shop whose repository holds two versions of the model m, of which the first is active.
 func stocked(t *testing.T) *shop {
 	t.Helper()
-	manifest := []byte("task: detect\ninputs: [{name: x, layout: NCHW, width: 8, height: 8, color: gray, resize: none}]\noutput: {decoder: ssd, tensors: {scores: s, boxes: b}}\nlabels: [spot]\n")
 	fsys := fstest.MapFS{"m/active": {Data: []byte("1")}}
 	for _, v := range []string{"1", "2"} {
-		fsys["m/"+v+"/model.onnx"], fsys["m/"+v+"/model.yaml"] = &fstest.MapFile{Data: []byte("g" + v)}, &fstest.MapFile{Data: manifest}
+		fsys["m/"+v+"/model.onnx"], fsys["m/"+v+"/model.yaml"] = &fstest.MapFile{Data: []byte("g" + v)}, &fstest.MapFile{Data: []byte(spots)}
 	}
 	dir := t.TempDir()
 	repo, err := models.OpenWritable(models.Writable{Dir: filepath.Join(dir, "models"), Record: filepath.Join(dir, recordFile), MaxBytes: 1 << 20}, models.Root{Name: "here", FS: fsys})
@@ -175,5 +176,42 @@ func TestARevisionUnderWayFollowsTheSwitch(t *testing.T) {
 	loaded <- struct{}{}
 	if err := <-done; err != nil || s.version("a") != "2" {
 		t.Errorf("got %v, a on %q; want 2", err, s.version("a"))
+	}
+}
+
+// The only version of a model is removed although it is active, unless a recipe names the model.
+func TestTheOnlyVersionIsRemovedWhereNoRecipeNamesTheModel(t *testing.T) {
+	for _, named := range []bool{true, false} {
+		dir := t.TempDir()
+		at := filepath.Join(dir, "models", "m", "1")
+		if err := os.MkdirAll(at, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"model.onnx": "g", "model.yaml": spots} {
+			if err := os.WriteFile(filepath.Join(at, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		repo, err := models.OpenWritable(models.Writable{Dir: filepath.Join(dir, "models"), Record: filepath.Join(dir, recordFile), MaxBytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newShop(t, time.Hour)
+		s.models = repo
+		if named {
+			s.recipe("a")
+		}
+		s.start()
+		if named {
+			s.until("it judges", func() bool { return s.version("a") == "1" })
+		}
+		err = s.RemoveModel(t.Context(), "m", "1")
+		_, gone := repo.Get("m", "1")
+		if named && (!errors.Is(err, inspection.ErrRefused) || !strings.Contains(err.Error(), `recipe "a" names m: activate another one first`) || gone != nil) {
+			t.Errorf("named: got %v, %v; want ErrRefused that names the recipe", err, gone)
+		}
+		if !named && (err != nil || !errors.Is(gone, inspection.ErrUnknownModel)) {
+			t.Errorf("not named: got %v, %v; want it removed", err, gone)
+		}
 	}
 }

@@ -1574,7 +1574,7 @@ func (x *ListActivationsResponse) GetActivations() []*Activation {
 type Activation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// activate, rollback, or keep: the first push of a model, by which the version that was active by default stays so.
+	// activate, rollback, keep (the first push of a model: the version that was active by default stays so) or remove (of the only version).
 	Act string `protobuf:"bytes,2,opt,name=act,proto3" json:"act,omitempty"`
 	// The version before. Empty: none was active.
 	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
