@@ -328,6 +328,8 @@ func (b *Batcher) observe(items []*item, size int, wide bool, took time.Duration
 		b.queue.ObserveFill(it.order.Source, it.order.Bytes, it.filling, now)
 	}
 	switch session := items[0].session; {
+	case session == chores{}: // what it does is done where others fill in
+		b.queue.Observe(session, size, items[0].filling+took, now)
 	case !wide:
 		b.queue.Observe(session, size, took, now)
 	case size == 1:

@@ -275,3 +275,18 @@ func TestAGraphIsMeasuredOnItsGoldenPicture(t *testing.T) {
 		}
 	})
 }
+
+// A chore holds a worker for as long as it lasts, and the queue must know that to plan the frames beside it.
+func TestTheQueueLearnsHowLongChoresTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := startBatcher(BatcherConfig{Workers: 1, Queue: 8})
+		quiet(t, err)
+		defer b.Close()
+		for range 20 {
+			quiet(t, b.Background(t.Context(), false, func() error { time.Sleep(80 * ms); return nil }))
+		}
+		if c, ok := b.Curve(chores{}); !ok || c[0].Expected != 80*ms {
+			t.Errorf("got %v, %v; want that a chore takes 80 ms", c, ok)
+		}
+	})
+}
