@@ -55,7 +55,7 @@ def steel_names(steel: pathlib.Path):
 class Tiles:
     """The normal tiles of train.txt and the steel textures, in memory of the device."""
 
-    kinds = (*KINDS, "break", "chip", "uneven", "unground", "reground")  # of defect; those hardest to tell from normal tiles more often
+    kinds = (*KINDS, "uneven", "unground", "reground", "reground")  # of defect; those hardest to tell from normal tiles more often
 
     def __init__(self, data, steel, packed, side: int, device: torch.device):
         if packed:

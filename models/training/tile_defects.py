@@ -11,9 +11,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-# The least mean change inside a mask, as a part of the brightness there, or of the picture's where that is less: below, a
-# person would see nothing. A dark place counts as at least DARKEST of the picture's brightness.
-VISIBLE, DARKEST = 0.05, 0.3
+# The least mean change inside a mask, as a part of the picture's mean brightness: below, a person would see nothing.
+VISIBLE = 0.05
 # The least area of a defect, px of the canvas.
 AREA = 8
 
@@ -131,7 +130,7 @@ def blowhole(x, rect, draw: Draw, textures):
     """One to three pits: dark spots of a few pixels, lit on one side of the rim."""
     n, out, mask = len(x), x, torch.zeros_like(x)
     for p in (1.0, 0.3, 0.15):
-        cx, cy = place(rect, draw, 0.1)
+        cx, cy = place(rect, draw, 0.05)
         radius, edge = draw.log_uniform(n, 1.3, 9), draw.uniform(n, 0.6, 1.6)
         spot = blob(x, cx, cy, radius * draw.uniform(n, 1, 1.9), radius, draw.uniform(n, 0, math.pi),
                     draw.uniform(n, 0, 0.25), edge, draw) * draw.chance(n, p)
@@ -296,19 +295,17 @@ def unground(x, rect, draw: Draw, textures):
 
 
 def chip(x, rect, draw: Draw, textures):
-    """A piece split off at an edge along straight faces, often thin and along it: its ground is smooth, at any brightness."""
+    """A piece split off at an edge along straight faces: its ground is smooth, at any brightness."""
     n, size = len(x), x.shape[-1]
     cx, cy = place(rect, draw, 0.9)
     px, py = grid(x)
-    start, radius = draw.uniform(n, 0, 2 * math.pi), draw.log_uniform(n, 6, 70)
-    thin, upright = draw.chance(n, 0.4) * draw.uniform(n, 0, 2), draw.chance(n, 0.5)
-    dx, dy = (px - cx) * (thin * (1 - upright)).exp(), (py - cy) * (thin * upright).exp()
+    start, radius = draw.uniform(n, 0, 2 * math.pi), draw.log_uniform(n, 10, 70)
     outside = torch.full_like(x, -1e9)
     for i in range(5):
         angle = start + 2 * math.pi * i / 5 + draw.uniform(n, -0.5, 0.5)
-        outside = torch.maximum(outside, dx * angle.cos() + dy * angle.sin() - radius * draw.uniform(n, 0.5, 1))
+        outside = torch.maximum(outside, (px - cx) * angle.cos() + (py - cy) * angle.sin() - radius * draw.uniform(n, 0.5, 1))
     spot = torch.sigmoid((4 * draw.uniform(n, 0, 1) * draw.fractal(n, size) * draw.chance(n, 0.5) - outside) / draw.uniform(n, 0.6, 2))
-    slope = dx / radius * draw.uniform(n, -0.3, 0.3) + dy / radius * draw.uniform(n, -0.3, 0.3)
+    slope = (px - cx) / radius * draw.uniform(n, -0.3, 0.3) + (py - cy) / radius * draw.uniform(n, -0.3, 0.3)
     ground = blur(x, 41) * (draw.uniform(n, 0.25, 1.2) + slope + draw.uniform(n, 0, 0.12) * draw.fractal(n, size, (24, 96)))
     return x * (1 - spot) + ground.clamp(0.01, 1) * spot, hard(spot)
 
@@ -361,10 +358,9 @@ def spoil(x, rect, kind: str, draw: Draw, textures):
     out = (out * where + x * (1 - where)).clamp(0, 1)
     mask = mask * where
     area = mask.sum((1, 2, 3), keepdim=True)
-    within = lambda values, part: (values * part).sum((1, 2, 3), keepdim=True) / part.sum((1, 2, 3), keepdim=True).clamp(min=1)
-    whole = within(x, where)
-    brightness = torch.minimum(whole, torch.maximum(within(x, mask), DARKEST * whole))
-    seen = ((area >= AREA) & (within((out - x).abs(), mask) >= VISIBLE * brightness)).float()
+    change = ((out - x).abs() * mask).sum((1, 2, 3), keepdim=True) / area.clamp(min=1)
+    brightness = x.sum((1, 2, 3), keepdim=True) / where.sum((1, 2, 3), keepdim=True).clamp(min=1)
+    seen = ((area >= AREA) & (change >= VISIBLE * brightness)).float()
     return out * seen + x * (1 - seen), mask * seen, seen.view(-1)
 
 
