@@ -11,7 +11,6 @@ import (
 
 	"github.com/assay-vision/assay/camera"
 	"github.com/assay-vision/assay/camera/load"
-	"github.com/assay-vision/assay/inspection"
 )
 
 // sweepFlags ask for latency against load.
@@ -104,9 +103,16 @@ func (a *app) sweep(ctx context.Context, cam cameraFlags, shots []camera.Shot, s
 	return report.verdict()
 }
 
+// noHurry is the budget of frames that only find the capacity: the longest that a recipe may state. Without one of their
+// own the node would take the recipe's and refuse what waits longer than that.
+const noHurry = time.Hour
+
+// fewRefused is the share of answers that may not be the model's in a run that is to find the capacity.
+const fewRefused = 0.02
+
 // capacity is the rate of right answers when every credit is in use.
 func capacity(ctx context.Context, c *load.Client, length time.Duration, o load.Options) (float64, error) {
-	o.Budget = 0                                          // in a closed loop frames wait for each other
+	o.Budget = noHurry                                    // in a closed loop frames wait for each other
 	if _, err := c.Closed(ctx, length/4, o); err != nil { // warm
 		return 0, err
 	}
@@ -114,17 +120,29 @@ func capacity(ctx context.Context, c *load.Client, length time.Duration, o load.
 	if err != nil {
 		return 0, err
 	}
-	rate := load.Throughput(out, length/10, length)
-	if rate > 0 {
-		return rate, nil
+	r := load.NewReport(out)
+	switch refused := r.Answered - r.Judged; {
+	case r.Answered == 0:
+		return 0, errors.New("no frame was answered: give more --seconds, or see 'assay status'")
+	case float64(refused) > fewRefused*float64(r.Answered):
+		return 0, fmt.Errorf("the capacity cannot be told: %d of %d frames were not judged by the model (%s): see 'assay recipes' and 'assay status'",
+			refused, r.Answered, countNames(reasons(out)))
 	}
-	reason := "none was answered"
+	rate := load.Throughput(out, length/10, length)
+	if rate == 0 {
+		return 0, fmt.Errorf("no frame was judged within %v: give more --seconds", length)
+	}
+	return rate, nil
+}
+
+// reasons are those of answers that no model gave.
+func reasons(out []load.Outcome) (all []string) {
 	for _, o := range out {
-		if o.Answered {
-			reason = "the reason is " + o.Reason
+		if o.Answered && !o.Judged {
+			all = append(all, o.Reason)
 		}
 	}
-	return 0, fmt.Errorf("%w: the model judged no frame: %s: see 'assay recipes' and 'assay status'", inspection.ErrNotReady, reason)
+	return all
 }
 
 func pointOf(share, rate float64, out []load.Outcome) sweepPoint {

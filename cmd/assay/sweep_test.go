@@ -2,15 +2,23 @@ package main
 
 import (
 	"encoding/json"
+	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/assay-vision/assay/camera/load"
+	"github.com/assay-vision/assay/inspection"
+	"github.com/assay-vision/assay/proto"
+	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
 
 // sweepIsShown runs a sweep against a node. Points may be void, and a load may not be borne: the machine is not the test's
@@ -81,5 +89,73 @@ func TestSweepPointCountsWhatCameInTime(t *testing.T) {
 	}
 	if err := (sweepReport{Points: []sweepPoint{p}}).verdict(); err == nil {
 		t.Error("a node that misses half of its frames at half its capacity is well")
+	}
+}
+
+// refusing is a node that answers each frame at once: by the model where the frame's budget is at least enough and its
+// seq is no multiple of every, else by the fallback.
+type refusing struct {
+	assayv1.UnimplementedInspectionServiceServer
+	enough time.Duration
+	every  uint64
+}
+
+func (n refusing) Inspect(rpc grpc.BidiStreamingServer[assayv1.InspectRequest, assayv1.InspectResponse]) error {
+	for {
+		var up proto.Upstream
+		if err := rpc.RecvMsg(&up); err != nil {
+			return nil
+		}
+		up.Image.Release()
+		header := up.Msg.GetFrame().GetHeader()
+		resp := &assayv1.InspectResponse{Message: &assayv1.InspectResponse_Welcome{Welcome: &assayv1.Welcome{Credits: 4}}}
+		if header != nil {
+			j := inspection.Judgement{Verdict: inspection.Pass, Source: inspection.SourceModel}
+			if header.GetBudget().AsDuration() < n.enough || header.GetSeq()%n.every == 0 {
+				j = inspection.Judgement{Verdict: inspection.Review, Source: inspection.SourceFallback, Reason: inspection.ReasonDeadline}
+			}
+			resp.Message = &assayv1.InspectResponse_Answer{Answer: &assayv1.Answer{Seq: header.GetSeq(), Judgement: proto.FromJudgement(j), Recorded: true}}
+		}
+		if err := rpc.Send(resp); err != nil {
+			return nil
+		}
+	}
+}
+
+// The capacity is what the model judges: frames are given all the time they need, and a node that refuses some all the
+// same has none that could be told.
+func TestCapacityIsOfFramesThatTheModelJudged(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		node refusing
+		want string // part of the error; "": none
+	}{
+		{"a recipe with a short budget", refusing{enough: time.Minute, every: math.MaxUint64}, ""},
+		{"one of 100 refused", refusing{every: 100}, ""},
+		{"one of 10 refused", refusing{every: 10}, "DEADLINE"},
+		{"all refused", refusing{every: 1}, "DEADLINE"},
+	} {
+		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := grpc.NewServer(proto.ServerOptions(1<<20, 1<<20)...)
+		assayv1.RegisterInspectionServiceServer(server, c.node)
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(listener) })
+		client, err := load.Dial(t.Context(), load.Config{Addr: listener.Addr().String(), Line: "l", Station: "s", Camera: "c", Streams: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		picture := inspection.Frame{Image: inspection.Image{Format: inspection.FormatPNG, Data: inspection.NewBuffer(nil, []byte("x"))}}
+		rate, err := capacity(t.Context(), client, 100*time.Millisecond, load.Options{Pictures: []inspection.Frame{picture}})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || err == nil && rate <= 0 {
+			t.Errorf("%s: %v frames/s, %v; want an error with %q", c.name, rate, err, c.want)
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Stop()
+		serving.Wait()
 	}
 }
