@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// drift is how far the raw figures before and after a run may lie apart, as a share of the larger one.
+// drift is how far the raw figures before and after a run may lie apart, as a share of the smaller one.
 const drift = 0.10
 
 // pair is one served figure beside what was measured for comparison right before and after it.
@@ -18,14 +18,14 @@ type pair struct {
 
 // void says why a pair says nothing, or "".
 func (p pair) void() string {
-	larger := max(p.before, p.after)
+	smaller := min(p.before, p.after)
 	switch {
 	case p.fault != "":
 		return p.fault
-	case !(p.before > 0) || !(p.after > 0) || math.IsInf(larger, 0):
+	case !(smaller > 0) || math.IsInf(max(p.before, p.after), 0):
 		return "the comparison measured nothing"
-	case math.Abs(p.before-p.after) > drift*larger:
-		return fmt.Sprintf("the comparison moved by %.0f %%", 100*math.Abs(p.before-p.after)/larger)
+	case math.Abs(p.before-p.after) > drift*smaller:
+		return fmt.Sprintf("the comparison moved by %.1f %%", 100*math.Abs(p.before-p.after)/smaller)
 	}
 	return ""
 }

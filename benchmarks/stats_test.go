@@ -19,11 +19,12 @@ func TestAPairIsVoidWhenTheComparisonMoved(t *testing.T) {
 		want string // part of the reason; "": it counts
 	}{
 		{"still", pair{figure: 90, before: 100, after: 100}, ""},
-		{"up by a tenth of the larger", pair{figure: 90, before: 90, after: 100}, ""},
-		{"up by more", pair{figure: 90, before: 89, after: 100}, "moved by 11 %"},
-		{"down", pair{figure: 90, before: 100, after: 80}, "moved by 20 %"},
+		{"up by a tenth", pair{figure: 90, before: 100, after: 110}, ""},
+		{"up by more", pair{figure: 90, before: 100, after: 111}, "moved by 11.0 %"},
+		{"down by as much", pair{figure: 90, before: 111, after: 100}, "moved by 11.0 %"},
 		{"nothing before", pair{figure: 90, after: 100}, "nothing"},
 		{"not a number", pair{figure: 90, before: math.NaN(), after: 100}, "nothing"},
+		{"not a number after", pair{figure: 90, before: 100, after: math.NaN()}, "nothing"},
 		{"late generator", pair{figure: 90, before: 100, after: 100, fault: "the generator was late"}, "late"},
 	} {
 		if got := tc.pair.void(); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
@@ -91,7 +92,7 @@ func TestTableAndTextShowVoidsAndMisses(t *testing.T) {
 	for _, want := range []string{
 		"# P1  conv9   >= 0.93  0.955 (0.95-0.96)  2  raw 100 frames/s  -               pass\n",
 		"# P2  150 kB  <= 0.8   -                  0                    -               VOID\n",
-		"# P2 150 kB: pair 1 of 1 void (it said -6): the comparison moved by 44 %\n",
+		"# P2 150 kB: pair 1 of 1 void (it said -6): the comparison moved by 80.0 %\n",
 		"BenchmarkP1/conv9 1234 0.95 ratio\nBenchmarkP1/conv9 1234 0.96 ratio\n", "cpu: a CPU\n",
 	} {
 		if !strings.Contains(text.String(), want) {
