@@ -58,6 +58,7 @@ type stream struct {
 	backlog []*shot          // due, for this stream, without a credit
 	sent    map[uint64]*shot // by seq
 	seq     uint64
+	picture int // of the frame before
 }
 
 // Dial opens the streams and waits for every Welcome. ctx bounds that and the streams' life. Close must be called.
@@ -251,6 +252,10 @@ func (s *stream) next() (*shot, uint64) {
 			s.give(1)
 			continue
 		}
+		if n := len(sh.run.options.Pictures); s.seq > 0 && sh.outcome.Picture == s.picture && n > 1 {
+			sh.outcome.Picture = (s.picture + 1) % n // a camera that sends a picture again is frozen to a node
+		}
+		s.picture = sh.outcome.Picture
 		s.seq++
 		s.sent[s.seq] = sh
 		return sh, s.seq

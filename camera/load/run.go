@@ -12,8 +12,8 @@ import (
 
 // Options say what is sent.
 type Options struct {
-	// Pictures are sent round and round. Key, attempt, budget and Simulated of each are set by the run; their images are
-	// the caller's and must stay for as long as the client is open.
+	// Pictures are sent round and round, none by one camera twice in a row unless there is no other. Key, attempt, budget
+	// and Simulated of each are set by the run; their images are the caller's and must stay for as long as the client is open.
 	Pictures []inspection.Frame
 	// Simulated marks the frames: recorded apart from the line's.
 	Simulated bool

@@ -119,6 +119,26 @@ func TestFramesGoToTheStreamWithLeastInFlightOrToTheirOwn(t *testing.T) {
 	}
 }
 
+func TestNoCameraSendsThePictureBeforeAgain(t *testing.T) {
+	c := bare(2, 10)
+	r, err := c.begin(pictures(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, picture := range []int{0, 3, 1, 1, 4} { // of 3: 0, 0, 1, 1, 1
+		r.more(Arrival{Stream: 1, Picture: picture}, 0)
+	}
+	last := -1
+	for range 5 {
+		sh, _ := c.streams[1].next()
+		if got := sh.outcome.Picture; got == last || got > 2 {
+			t.Errorf("picture %d after picture %d of 3", got, last)
+		} else {
+			last = got
+		}
+	}
+}
+
 func TestAClosedLoopKeepsItsWindowUntilItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := bare(1, 4)
