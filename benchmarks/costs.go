@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/assay-vision/assay/camera/load"
@@ -53,7 +52,7 @@ func manyStreams(ctx context.Context, s *suite) error {
 			return err
 		}
 		frames += r.report.Answered
-		pairs = append(pairs, pair{figure: float64(r.cpu), before: float64(before.cpu), after: float64(after.cpu), fault: r.report.Void()})
+		pairs = append(pairs, r.against(before, after, func(r served) float64 { return float64(r.cpu) }))
 		before = after
 	}
 	j := judge(pairs, ratio)
@@ -75,7 +74,7 @@ func sizes(ctx context.Context, s *suite) error {
 		return err
 	}
 	var megabytes, costs []float64
-	notes, frames := "", 0
+	notes, fault, frames := "", "", 0
 	for _, size := range [][2]int{{320, 320}, {1024, 1024}, {2592, 1944}, {4096, 2560}, {5120, 4096}} {
 		o, err := w.other(largeFrames(size[0], size[1], 4))
 		if err != nil {
@@ -92,6 +91,9 @@ func sizes(ctx context.Context, s *suite) error {
 				megabytes, costs = append(megabytes, mb), append(costs, ms(r.cpu))
 				notes += fmt.Sprintf("%.1f MB: %.3f ms (%d) ", mb, ms(r.cpu), r.report.Answered)
 				frames += r.report.Answered
+				if why := r.void(); fault == "" && why != "" {
+					fault = fmt.Sprintf("%.1f MB: %s", mb, why)
+				}
 			}
 		}
 		_ = c.Close()
@@ -105,7 +107,7 @@ func sizes(ctx context.Context, s *suite) error {
 		worst = max(worst, (costs[i]-costs[0])/(megabytes[i]-megabytes[0]))
 	}
 	_, b := slope(megabytes, costs)
-	row := newRow("P8b", "raw frames to 20 MP", Bar{0.4, true}, "ms/MB", judged{figure: spread{worst, b, worst}, valid: []float64{worst}})
+	row := newRow("P8b", "raw frames to 20 MP", Bar{0.4, true}, "ms/MB", single(worst, fault))
 	row.Raw, row.Frames = fmt.Sprintf("line through all sizes %.3f ms/MB", b), frames
 	row.note("node CPU a frame, (frames): %s", notes)
 	s.add(row)
@@ -151,7 +153,7 @@ func jpegs(ctx context.Context, s *suite) error {
 		return err
 	}
 	var pairs []pair
-	count, flaws := 0, ""
+	count := 0
 	for range max(1, s.Pairs/2) {
 		r, err := o.saturate(ctx, n, c, s.Unit, 0)
 		if err != nil {
@@ -162,17 +164,13 @@ func jpegs(ctx context.Context, s *suite) error {
 			return err
 		}
 		count += r.report.Answered
-		flaws += r.flaws()
-		pairs = append(pairs, pair{figure: r.rate, before: before, after: after})
+		pairs = append(pairs, r.pair(r.rate, before, after))
 		before = after
 	}
 	j := judge(pairs, ratio)
 	row := newRow("P9", "5 MP JPEG", Bar{Limit: 0.90}, "", j)
 	row.Raw, row.Frames = fmt.Sprintf("decode, resize, infer: %.1f frames/s", j.raw.Median), count
 	row.note("%s, %d kB a JPEG", w.network, frames[0].Image.Data.Len()/1000)
-	if flaws != "" {
-		row.note("%s", flaws)
-	}
 	s.add(row)
 	return nil
 }
@@ -230,7 +228,7 @@ func (s *suite) recordingOf(ctx context.Context, w *workload) error {
 			return err
 		}
 		frames += r.report.Answered
-		pairs = append(pairs, pair{figure: r.rate, before: before.rate, after: after.rate})
+		pairs = append(pairs, r.against(before, after, func(r served) float64 { return r.rate }))
 		before = after
 	}
 	j := judge(pairs, ratio)
@@ -296,15 +294,12 @@ func (s *suite) garbageOf(ctx context.Context, n *child, w *workload, name strin
 	}
 	gc, all := n.gcCPU()
 	gc, cycles = gc-collected, all-cycles
-	bytes := (after - allocated) / float64(max(r.report.Answered, 1))
-	if r.report.Answered == 0 {
-		bytes = math.NaN()
-	}
-	row := newRow("P11", name+" heap", Bar{16 << 10, true}, "B", judged{figure: spread{bytes, bytes, bytes}, valid: []float64{bytes}})
+	bytes := (after - allocated) / float64(r.report.Answered)
+	row := newRow("P11", name+" heap", Bar{16 << 10, true}, "B", single(bytes, r.void()))
 	row.Frames, row.CPU, row.Raw = r.report.Answered, ms(r.cpu), "-"
 	s.add(row)
 	share := 100 * gc.Seconds() / (r.cpu.Seconds() * float64(r.report.Answered))
-	row = newRow("P11", name+" GC", Bar{1.5, true}, "% of CPU", judged{figure: spread{share, share, share}, valid: []float64{share}})
+	row = newRow("P11", name+" GC", Bar{1.5, true}, "% of CPU", single(share, r.void()))
 	row.Frames, row.Raw = r.report.Answered, fmt.Sprintf("node CPU %.2f s of %.1f s", r.cpu.Seconds()*float64(r.report.Answered), time.Since(start).Seconds())
 	row.note("%d collections", cycles)
 	s.add(row)

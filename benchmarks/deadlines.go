@@ -53,8 +53,8 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 			best = fmt.Sprintf("%s, simulated %.3f", name, share)
 			frames += r.report.Frames
 			last = r
-			all = append(all, pair{figure: r.report.Goodput() / share, before: before.Rate, after: after.Rate, fault: r.report.Void()})
-			strict = append(strict, pair{figure: goodOf(out, tight), before: before.Rate, after: after.Rate, fault: r.report.Void()})
+			all = append(all, r.pair(r.report.Goodput()/share, before.Rate, after.Rate))
+			strict = append(strict, r.pair(goodOf(out, tight), before.Rate, after.Rate))
 			before = after
 		}
 		row := newRow("P4", c4.name, Bar{Limit: 0.95}, "", judge(all, plain))
@@ -81,6 +81,7 @@ func (s *suite) mixedPair(ctx context.Context, w *workload, n *child, c *load.Cl
 		*out, err = c.Open(ctx, t, w.options())
 		return *out, err
 	})
+	r.drops = true
 	if err == nil {
 		after, err = w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
 	}
@@ -159,7 +160,7 @@ func (s *suite) mostCameras(ctx context.Context, w *workload, n *child, together
 		if err != nil {
 			return 0, "", "", err
 		}
-		if void := r.report.Void(); void != "" {
+		if void := r.void(); void != "" {
 			fault = fmt.Sprintf("%d cameras: %s", count, void)
 		}
 		notes += fmt.Sprintf("%d: %.4f of %d (%s; p99 %.1f max %.1f ms), ", count, r.report.Goodput(), r.report.Frames, cmp.Or(r.others, "all judged"), ms(r.report.P99), ms(r.report.Max))

@@ -78,6 +78,14 @@ func judge(pairs []pair, of func(figure, raw float64) float64) judged {
 	return j
 }
 
+// single is a figure of one run. Its fault says why it is void, or "".
+func single(figure float64, fault string) judged {
+	if fault != "" {
+		return judged{figure: spreadOf(nil), voids: []string{fmt.Sprintf("void (it said %.4g): %s", figure, fault)}}
+	}
+	return judged{figure: spreadOf([]float64{figure}), valid: []float64{figure}}
+}
+
 // ratio is the figure over the comparison.
 func ratio(figure, raw float64) float64 { return figure / raw }
 

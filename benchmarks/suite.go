@@ -295,17 +295,55 @@ func (w *workload) paced(ctx context.Context, setting raw.Setting, table load.Sc
 type served struct {
 	report  load.Report
 	others  string        // why answers were not the model's, and how many
+	drops   bool          // frames had a budget of their own: what is refused for it, or wrong, is a miss of the figure
 	rate    float64       // right answers a second
 	cpu     time.Duration // of the node, for each answered frame
 	wakeUps float64       // how often a thread of the node went to sleep and was woken, for each answered frame
 }
 
-// flaws says how many answers were not what they should be, or "".
+// void says why the run says nothing, or "": the generator was late, or answers that a figure is divided by were not the
+// model's right ones. A run that drops counts those in its figure.
+func (r served) void() string {
+	if why := r.flaws(); why != "" && !r.drops {
+		return why
+	}
+	return r.report.Void()
+}
+
+// flaws says how many frames did not get the model's right answer, or "".
 func (r served) flaws() string {
-	if r.report.Wrong+r.report.Missing == 0 {
+	var parts []string
+	for _, c := range []struct {
+		n    int
+		what string
+	}{
+		{r.report.Wrong, "answered wrong"}, {r.report.Missing, "not answered"}, {r.report.Unsent, "not sent"},
+		{r.report.Answered - r.report.Judged, "answered by a fallback (" + r.others + ")"},
+	} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d wrong, %d missing of %d", r.report.Wrong, r.report.Missing, r.report.Frames)
+	return fmt.Sprintf("of %d frames %s", r.report.Frames, strings.Join(parts, ", "))
+}
+
+// pair sets a figure of the run beside what was measured for comparison.
+func (r served) pair(figure, before, after float64) pair {
+	return pair{figure: figure, before: before, after: after, fault: r.void()}
+}
+
+// against compares a run with two others that were served too, whose faults are the pair's as well.
+func (r served) against(before, after served, of func(served) float64) pair {
+	p := r.pair(of(r), of(before), of(after))
+	for _, c := range [...]served{before, after} {
+		if why := c.void(); p.fault == "" && why != "" {
+			p.fault = "the comparison: " + why
+		}
+	}
+	return p
 }
 
 // measure runs f between two looks at the node's CPU clock.
@@ -360,11 +398,13 @@ func (w *workload) saturate(ctx context.Context, n *child, c *load.Client, lengt
 	return measure(ctx, n, length, func() ([]load.Outcome, error) { return c.Closed(ctx, length, o) })
 }
 
-// follow sends by a timetable.
+// follow sends by a timetable. A budget of 0 is the recipe's, which is so long that nothing may be refused for it.
 func (w *workload) follow(ctx context.Context, n *child, c *load.Client, s load.Schedule, budget time.Duration) (served, error) {
 	o := w.options()
 	o.Budget = budget
-	return measure(ctx, n, s.Length(), func() ([]load.Outcome, error) { return c.Open(ctx, s, o) })
+	r, err := measure(ctx, n, s.Length(), func() ([]load.Outcome, error) { return c.Open(ctx, s, o) })
+	r.drops = budget > 0
+	return r, err
 }
 
 // cores are those that the node, the client and the raw loop share.

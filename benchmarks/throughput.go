@@ -61,7 +61,7 @@ func (s *suite) throughputOf(ctx context.Context, w *workload, n *child, c *load
 	}
 	var pairs, costs []pair
 	var wakeUps []float64
-	frames, flaws := 0, ""
+	frames := 0
 	for range most {
 		r, err := w.saturate(ctx, n, c, s.Unit, 0)
 		if err != nil {
@@ -71,25 +71,21 @@ func (s *suite) throughputOf(ctx context.Context, w *workload, n *child, c *load
 		if err != nil {
 			return err
 		}
-		pairs = append(pairs, pair{figure: r.rate, before: before.Rate, after: after.Rate})
-		costs = append(costs, pair{figure: float64(r.cpu), before: float64(before.CPU), after: float64(after.CPU)})
+		pairs = append(pairs, r.pair(r.rate, before.Rate, after.Rate))
+		costs = append(costs, r.pair(float64(r.cpu), float64(before.CPU), float64(after.CPU)))
 		wakeUps = append(wakeUps, r.wakeUps)
 		frames += r.report.Answered
-		flaws += r.flaws()
 		before = after
 	}
-	s.addThroughput(w, name, bar, pairs, frames, flaws)
+	s.addThroughput(w, name, bar, pairs, frames)
 	s.addCost(name, costs, wakeUps, frames)
 	return nil
 }
 
-func (s *suite) addThroughput(w *workload, name string, bar Bar, pairs []pair, frames int, flaws string) {
+func (s *suite) addThroughput(w *workload, name string, bar Bar, pairs []pair, frames int) {
 	j := judge(pairs, ratio)
 	row := newRow("P1", name, bar, "", j)
 	row.Raw, row.Frames = fmt.Sprintf("raw %.1f frames/s at %s", j.raw.Median, raw.Fastest(w.sweep)), frames
-	if flaws != "" {
-		row.note("%s", flaws)
-	}
 	row.note("network %s, served %.1f frames/s", w.network, figures(pairs).Median)
 	if w.name == "pcb-pair" {
 		row.note("raw is inference alone; the node resizes 640x640 px and fills two channels besides")
@@ -171,7 +167,7 @@ func (s *suite) addedLatencyOf(ctx context.Context, w *workload, recorded bool, 
 			return err
 		}
 		frames += r.report.Frames
-		p := pair{figure: ms(r.report.P50), before: ms(before.P50), after: ms(after.P50), fault: r.report.Void()}
+		p := r.pair(ms(r.report.P50), ms(before.P50), ms(after.P50))
 		if p.fault == "" && p.figure < p.raw() {
 			p.fault = "served quicker than raw: the machine was not the same for both"
 		}
@@ -303,7 +299,7 @@ func goodput(ctx context.Context, s *suite) error {
 			}
 			last = r
 			frames += r.report.Frames
-			pairs = append(pairs, pair{figure: r.report.Goodput() / min(1, 1/c3.load), before: before.Rate, after: after.Rate, fault: r.report.Void()})
+			pairs = append(pairs, r.pair(r.report.Goodput()/min(1, 1/c3.load), before.Rate, after.Rate))
 			before = after
 		}
 		j := judge(pairs, plain)
@@ -345,7 +341,11 @@ func refused(ctx context.Context, s *suite) error {
 			return fmt.Errorf("P3d: %d frames of %d were judged within %v: they are not too late here", r.report.Judged, r.report.Frames, tooLate)
 		}
 		frames += r.report.Answered
-		costs = append(costs, pair{figure: ms(r.cpu), before: ms(before.CPU), after: ms(after.CPU)})
+		p := r.pair(ms(r.cpu), ms(before.CPU), ms(after.CPU))
+		if p.fault == "" && r.report.Missing > 0 {
+			p.fault = r.flaws()
+		}
+		costs = append(costs, p)
 		before = after
 	}
 	j := judge(costs, ratio)
