@@ -77,7 +77,10 @@ func TestNetworksFindWhatWasPainted(t *testing.T) {
 	for _, tc := range []struct {
 		name             string
 		size, components int
-	}{{"conv9", 224, 3}, {"conv9-large", 224, 3}, {"conv1", 128, 3}, {"conv1-large", 128, 3}, {"tiny", 64, 1}} {
+	}{
+		{"conv9", 224, 3}, {"conv9-large", 224, 3}, {"conv9-xlarge", 224, 3}, {"conv9-xxlarge", 224, 3},
+		{"conv1", 128, 3}, {"conv1-large", 128, 3}, {"conv1-xlarge", 128, 3}, {"tiny", 64, 1},
+	} {
 		m, err := raw.Open(models, tc.name)
 		if err != nil {
 			t.Fatal(err)

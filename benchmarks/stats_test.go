@@ -104,6 +104,36 @@ func TestTableAndTextShowVoidsAndMisses(t *testing.T) {
 	}
 }
 
+// The networks' times are those measured on one core, as shares of conv9-large's.
+func TestAMachineGetsANetworkOfTheRange(t *testing.T) {
+	of := kinds()["conv9"]
+	shares := []float64{0.65, 1, 1.27, 1.6}
+	if len(shares) != len(of.networks) {
+		t.Fatalf("networks %v, and %d times", of.networks, len(shares))
+	}
+	for large := 5050 * time.Microsecond; large < 11*time.Millisecond; large += 50 * time.Microsecond {
+		best := time.Duration(0)
+		for _, share := range shares {
+			if one := time.Duration(share * float64(large)); of.off(one) < of.off(best) {
+				best = one
+			}
+		}
+		if why := of.outside(best); why != "" {
+			t.Errorf("where conv9-large takes %v: %s", large, why)
+		}
+	}
+	for one, want := range map[time.Duration]string{
+		7640 * time.Microsecond: "8ms to 11ms here: a frame takes 7.64 ms", 8 * time.Millisecond: "", 11 * time.Millisecond: "", 12 * time.Millisecond: "12.00 ms",
+	} {
+		if got := of.outside(one); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%v: %q, want %q", one, got, want)
+		}
+	}
+	if why := kinds()["tiny"].outside(time.Hour); why != "" {
+		t.Errorf("a network without a range: %s", why)
+	}
+}
+
 func TestSimulatedPolicies(t *testing.T) {
 	const ms = time.Millisecond
 	// One server of 10 ms. A loose frame runs; a loose and a tight one wait; one more loose.

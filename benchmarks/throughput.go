@@ -87,6 +87,9 @@ func (s *suite) addThroughput(w *workload, name string, bar Bar, pairs []pair, f
 	row := newRow("P1", name, bar, "", j)
 	row.Raw, row.Frames = fmt.Sprintf("raw %.1f frames/s at %s", j.raw.Median, raw.Fastest(w.sweep)), frames
 	row.note("network %s, served %.1f frames/s", w.network, figures(pairs).Median)
+	if w.outside != "" {
+		row.note("%s", w.outside)
+	}
 	if w.name == "pcb-pair" {
 		row.note("raw is inference alone; the node resizes 640x640 px and fills two channels besides")
 	}
