@@ -79,6 +79,18 @@ func TestRowsAreJudgedByTheirBar(t *testing.T) {
 	}
 }
 
+func TestThroughputOverTCPHasTheBarOfTheSocket(t *testing.T) {
+	cases := map[bool]throughputCase{}
+	for _, c := range throughputCases(7) {
+		if c.model == "conv9" {
+			cases[c.tcp] = c
+		}
+	}
+	if tcp, socket := cases[true], cases[false]; socket.bar != (Bar{Limit: 0.93}) || tcp.bar != socket.bar || tcp.most != socket.most {
+		t.Errorf("over TCP %+v, over the socket %+v: want the bar of 0.93 and as many pairs for both", tcp, socket)
+	}
+}
+
 func TestTableAndTextShowVoidsAndMisses(t *testing.T) {
 	r := &Results{CPU: "a CPU", Rows: []Row{
 		newRow("P1", "conv9", Bar{Limit: 0.93}, "", judge([]pair{{figure: 95, before: 100, after: 100}, {figure: 96, before: 100, after: 100}}, ratio)),

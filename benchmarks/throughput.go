@@ -14,17 +14,25 @@ import (
 // camerasAtOnce is how many streams carry a benchmark's load where their number is not the point.
 const camerasAtOnce = 4
 
+// throughputCase is one row of P1.
+type throughputCase struct {
+	model, name string
+	bar         Bar
+	most        int // pairs
+	tcp         bool
+}
+
+// throughputCases are P1's rows. Its definition speaks of loopback gRPC, so the bar is that of both ways to a node.
+func throughputCases(pairs int) []throughputCase {
+	return []throughputCase{
+		{"conv9", "conv9", Bar{Limit: 0.93}, pairs, false}, {"conv1", "conv1", Bar{Limit: 0.80}, pairs, false},
+		{"pcb-pair", "pcb-pair", Bar{}, max(1, pairs/2), false}, {"conv9", "conv9 over TCP", Bar{Limit: 0.93}, pairs, true},
+	}
+}
+
 // throughput is P1: saturation throughput over loopback gRPC to the raw loop's at its best setting.
 func throughput(ctx context.Context, s *suite) error {
-	for _, c := range []struct {
-		model, name string
-		bar         Bar
-		most        int // pairs
-		tcp         bool
-	}{
-		{"conv9", "conv9", Bar{Limit: 0.93}, s.Pairs, false}, {"conv1", "conv1", Bar{Limit: 0.80}, s.Pairs, false},
-		{"pcb-pair", "pcb-pair", Bar{}, max(1, s.Pairs/2), false}, {"conv9", "conv9 over TCP", Bar{}, max(1, s.Pairs/2), true},
-	} {
+	for _, c := range throughputCases(s.Pairs) {
 		w, err := s.load(ctx, c.model)
 		if err != nil {
 			return err
