@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assay-vision/assay/benchmarks/raw"
 	"github.com/assay-vision/assay/camera/load"
 	"github.com/assay-vision/assay/inspection"
 	"github.com/assay-vision/assay/proto"
@@ -88,6 +89,18 @@ func TestThroughputOverTCPHasTheBarOfTheSocket(t *testing.T) {
 	}
 	if tcp, socket := cases[true], cases[false]; socket.bar != (Bar{Limit: 0.93}) || tcp.bar != socket.bar || tcp.most != socket.most {
 		t.Errorf("over TCP %+v, over the socket %+v: want the bar of 0.93 and as many pairs for both", tcp, socket)
+	}
+}
+
+// P2 is p50 served less raw p50 as performance.md has it; pairs count on both sides of nothing added.
+func TestAddedLatencyIsAboveRawThatIsCalledWithoutAPause(t *testing.T) {
+	pairs := []pair{{figure: 10, before: 9.5, after: 9.5}, {figure: 9, before: 9.4, after: 9.6}, {figure: 9.7, before: 9.5, after: 9.5}}
+	row := addedRow("150 kB", Bar{0.3, true}, pairs, []float64{9.9, 9.6, 9.8}, raw.Setting{Callers: 1, Threads: 2, Batch: 1})
+	if math.Abs(row.Figure-0.2) > 1e-9 || math.Abs(row.Min+0.5) > 1e-9 || row.N != 3 || row.State != Pass || !strings.Contains(row.Raw, "9.500 ms") {
+		t.Errorf("%+v: want 0.2 (-0.5 to 0.5) above 9.5 ms, of three pairs", row)
+	}
+	if want := "called as often as frames come, raw has p50 9.800 ms at 1x2 b1, and served is -0.100 ms above that"; !strings.Contains(row.Note, want) {
+		t.Errorf("note %q, want %q", row.Note, want)
 	}
 }
 
