@@ -56,6 +56,39 @@ func TestAnswersThatAreNotTheModelsRightOnesVoidARun(t *testing.T) {
 	}
 }
 
+func TestTheCollectorsShareIsVoidWhereItDidNotRun(t *testing.T) {
+	run := served{report: load.Report{Frames: 100, Answered: 100, Judged: 100}, cpu: 10 * time.Millisecond}
+	fallback := run
+	fallback.report.Judged, fallback.others = 99, "DEADLINE 1"
+	for _, tc := range []struct {
+		name   string
+		runs   []served
+		cycles int
+		state  string
+		want   float64
+		note   string
+	}{
+		{"two collections", []served{run}, 2, Pass, 1, "2 collections"},
+		{"none in two runs", []served{run, run}, 0, Void, 0, "no collection"},
+		{"one in two runs", []served{run, run}, 1, Pass, 0.5, "1 collections"},
+		{"a fallback", []served{run, fallback}, 1, Void, 0, "by a fallback"},
+	} {
+		g := collected{bytes: 1000, cycles: tc.cycles}
+		if tc.cycles > 0 {
+			g.gc = 10 * time.Millisecond
+		}
+		for _, r := range tc.runs {
+			g.add(r, time.Second)
+		}
+		if row := g.gcRow("x"); row.State != tc.state || row.Figure != tc.want || !strings.Contains(row.Note, tc.note) {
+			t.Errorf("%s: %s, note %q: want %s, %v and %q", tc.name, row, row.Note, tc.state, tc.want, tc.note)
+		}
+		if row := g.heapRow("x"); tc.note != "by a fallback" && row.Figure != 1000/float64(100*len(tc.runs)) || (row.State == Void) != (tc.note == "by a fallback") {
+			t.Errorf("%s: %s", tc.name, row)
+		}
+	}
+}
+
 // TestNoFigureIsDividedByAnswersOfAFallback runs the benchmarks that divide by answers for moments against a node that
 // refuses nearly all frames, because its recipes ask for the impossible. None may have a figure.
 func TestNoFigureIsDividedByAnswersOfAFallback(t *testing.T) {
