@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/assay-vision/assay/camera"
 	"github.com/assay-vision/assay/camera/load"
+	"github.com/assay-vision/assay/inspection"
 )
 
 // sweepFlags ask for latency against load.
@@ -51,7 +53,8 @@ type sweepPoint struct {
 type sweepReport struct {
 	Recipe   string       `json:"recipe"`
 	Streams  int          `json:"streams"`
-	Capacity float64      `json:"capacity_per_second"` // of a closed loop
+	Capacity float64      `json:"capacity_per_second"`        // of a closed loop
+	Warning  string       `json:"capacity_warning,omitempty"` // why it, and so every load, is too low
 	Bytes    int64        `json:"picture_bytes"`
 	Budget   float64      `json:"budget_ms,omitempty"`
 	Points   []sweepPoint `json:"points"`
@@ -75,7 +78,7 @@ func (a *app) sweep(ctx context.Context, cam cameraFlags, shots []camera.Shot, s
 		report.Bytes += int64(s.Frame.Image.Data.Len()) / int64(len(shots))
 	}
 	bar := progress(1+len(f.loads), "sweep")
-	if report.Capacity, err = capacity(ctx, c, length, options); err != nil {
+	if report.Capacity, report.Warning, err = capacity(ctx, c, length, options); err != nil {
 		return err
 	}
 	_ = bar.Add(1)
@@ -110,29 +113,26 @@ const noHurry = time.Hour
 // fewRefused is the share of answers that may not be the model's in a run that is to find the capacity.
 const fewRefused = 0.02
 
-// capacity is the rate of right answers when every credit is in use.
-func capacity(ctx context.Context, c *load.Client, length time.Duration, o load.Options) (float64, error) {
+// capacity is the rate of right answers when every credit is in use, with a warning where it is too low because not all
+// were the model's: what a rule or the fallback answered does not count.
+func capacity(ctx context.Context, c *load.Client, length time.Duration, o load.Options) (rate float64, warning string, err error) {
 	o.Budget = noHurry                                    // in a closed loop frames wait for each other
 	if _, err := c.Closed(ctx, length/4, o); err != nil { // warm
-		return 0, err
+		return 0, "", err
 	}
 	out, err := c.Closed(ctx, length, o)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	r := load.NewReport(out)
-	switch refused := r.Answered - r.Judged; {
-	case r.Answered == 0:
-		return 0, errors.New("no frame was answered: give more --seconds, or see 'assay status'")
-	case float64(refused) > fewRefused*float64(r.Answered):
-		return 0, fmt.Errorf("the capacity cannot be told: %d of %d frames were not judged by the model (%s): see 'assay recipes' and 'assay status'",
-			refused, r.Answered, countNames(reasons(out)))
+	if refused := r.Answered - r.Judged; float64(refused) > fewRefused*float64(r.Answered) {
+		warning = fmt.Sprintf("%d of %d frames were not judged by the model (%s)", refused, r.Answered, countNames(reasons(out)))
 	}
-	rate := load.Throughput(out, length/10, length)
-	if rate == 0 {
-		return 0, fmt.Errorf("no frame was judged within %v: give more --seconds", length)
+	if rate = load.Throughput(out, length/10, length); rate == 0 {
+		return 0, "", fmt.Errorf("%w: the capacity cannot be told: %s: give more --seconds, or see 'assay recipes' and 'assay status'",
+			inspection.ErrNotReady, cmp.Or(warning, "no frame was judged in time"))
 	}
-	return rate, nil
+	return rate, warning, nil
 }
 
 // reasons are those of answers that no model gave.
@@ -162,6 +162,9 @@ func (a *app) printSweep(r sweepReport, plot string) error {
 		return a.printJSON(r)
 	}
 	fmt.Fprintf(a.out, "Capacity %.1f frames/s: %d cameras, recipe %s, pictures of %d bytes on average, each sent as soon as there was a credit.\n\n", r.Capacity, r.Streams, dash(r.Recipe), r.Bytes)
+	if r.Warning != "" {
+		fmt.Fprintf(a.out, "The capacity is too low, and so is every load: %s.\n\n", r.Warning)
+	}
 	err := a.table("LOAD\tFRAMES/S\tFRAMES\tJUDGED IN TIME\tP50 MS\tP99 MS\tP99.9 MS\tMAX MS\tLAG P99 MS\t", func(w io.Writer) {
 		for _, p := range r.Points {
 			note := ""
@@ -183,9 +186,12 @@ func (a *app) printSweep(r sweepReport, plot string) error {
 	return err
 }
 
-// verdict is not well where a load that the node can bear was not judged to the last frame, or a point is void.
+// verdict is not well where the capacity is too low, a load that the node can bear was not judged to the last frame, or a point is void.
 func (r sweepReport) verdict() error {
 	var bad []string
+	if r.Warning != "" {
+		bad = append(bad, "the capacity is too low: "+r.Warning)
+	}
 	for _, p := range r.Points {
 		switch {
 		case p.Void != "":

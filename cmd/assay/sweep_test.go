@@ -73,8 +73,15 @@ func TestPlotStandsAloneAndShowsEveryPoint(t *testing.T) {
 	if !(len(at) == 6 && at[0][0] < at[1][0] && at[4][1] < at[3][1]) {
 		t.Errorf("the points lie at %v", at)
 	}
-	if err := plotPage(&page, sweepReport{}); err != nil {
-		t.Errorf("an empty sweep: %v", err)
+	if strings.Contains(text, "too low") {
+		t.Error("the page warns of a capacity that was judged")
+	}
+	page.Reset()
+	if err := plotPage(&page, sweepReport{Warning: "3 <refused>"}); err != nil || !strings.Contains(page.String(), "too low, and so is every load: 3 &lt;refused&gt;") {
+		t.Errorf("a sweep without points and with a warning: %v\n%s", err, page.String())
+	}
+	if err := (sweepReport{Warning: "3 refused"}).verdict(); err == nil || !strings.Contains(err.Error(), "3 refused") {
+		t.Errorf("a capacity that is too low ends with %v", err)
 	}
 }
 
@@ -122,18 +129,18 @@ func (n refusing) Inspect(rpc grpc.BidiStreamingServer[assayv1.InspectRequest, a
 	}
 }
 
-// The capacity is what the model judges: frames are given all the time they need, and a node that refuses some all the
-// same has none that could be told.
+// The capacity is what the model judges: frames are given all the time they need, and where a node refuses some all the
+// same the report says so.
 func TestCapacityIsOfFramesThatTheModelJudged(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		node refusing
-		want string // part of the error; "": none
+		name          string
+		node          refusing
+		warning, want string // parts of the warning and of the error; "": none
 	}{
-		{"a recipe with a short budget", refusing{enough: time.Minute, every: math.MaxUint64}, ""},
-		{"one of 100 refused", refusing{every: 100}, ""},
-		{"one of 10 refused", refusing{every: 10}, "DEADLINE"},
-		{"all refused", refusing{every: 1}, "DEADLINE"},
+		{"a recipe with a short budget", refusing{enough: time.Minute, every: math.MaxUint64}, "", ""},
+		{"one of 100 refused", refusing{every: 100}, "", ""},
+		{"one of 10 refused", refusing{every: 10}, "DEADLINE", ""},
+		{"all refused", refusing{every: 1}, "", "DEADLINE"},
 	} {
 		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -148,9 +155,12 @@ func TestCapacityIsOfFramesThatTheModelJudged(t *testing.T) {
 			t.Fatal(err)
 		}
 		picture := inspection.Frame{Image: inspection.Image{Format: inspection.FormatPNG, Data: inspection.NewBuffer(nil, []byte("x"))}}
-		rate, err := capacity(t.Context(), client, 100*time.Millisecond, load.Options{Pictures: []inspection.Frame{picture}})
+		rate, warning, err := capacity(t.Context(), client, 100*time.Millisecond, load.Options{Pictures: []inspection.Frame{picture}})
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || err == nil && rate <= 0 {
 			t.Errorf("%s: %v frames/s, %v; want an error with %q", c.name, rate, err, c.want)
+		}
+		if (warning == "") != (c.warning == "") || !strings.Contains(warning, c.warning) {
+			t.Errorf("%s: warning %q, want %q", c.name, warning, c.warning)
 		}
 		if err := client.Close(); err != nil {
 			t.Error(err)
