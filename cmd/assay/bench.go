@@ -29,20 +29,24 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: "Load a node with simulated frames from memory, and show frames a second and the time to the verdict. Without --rate\n" +
 			"each stream sends as fast as the node gives credits, which finds the highest rate. With --rate frames are due at fixed\n" +
 			"times, all streams together, and the time counts from when a frame was due, also if the node was behind.\n\n" +
-			"With --sweep the highest rate is found first, then shares of it are sent by Poisson timetables, --seconds each, and\n" +
-			"shown as latency against load; --plot writes that as a page that needs nothing but itself.\n\n" +
+			"With --sweep the highest rate is found first, then shares of it are sent by timetables, --seconds each, and shown as\n" +
+			"latency against load; --plot writes that as a page that needs nothing but itself.\n\n" +
+			"--pattern says when the frames of --sweep or --rate are due:\n" +
+			"  poisson   each at random (of --sweep, where nothing is said)\n" +
+			"  cameras   each camera with a period, and a phase of its own\n" +
+			"  together  all cameras triggered at once, with one period\n" +
+			"  bursts    as many frames at once as there are --streams, the bursts at random\n\n" +
 			"Exit status: 0 every frame was judged by the model and recorded, 3 not so, 1 an error, 2 wrong usage.",
-		Example: "  assay bench --recipe my-product --streams 4 --seconds 30 my-pictures/\n  assay bench --recipe demo-board --boards 64 --sweep 0.1,0.5,0.8,0.9 --plot latency.html",
-		Args:    args(0, 1, "at most one"),
+		Example: "  assay bench --recipe my-product --streams 4 --seconds 30 my-pictures/\n  assay bench --recipe demo-board --boards 64 --sweep 0.1,0.5,0.8,0.9 --plot latency.html\n" +
+			"  assay bench --recipe my-product --streams 12 --rate 120 --pattern together --budget 50ms my-pictures/",
+		Args: args(0, 1, "at most one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if streams < 1 || seconds <= 0 || src.rate < 0 {
 				return fmt.Errorf("%w: --streams must be at least 1, --seconds above 0, --rate not negative", errUsage)
 			}
-			if err := sweep.validate(); err != nil {
+			sweep.rate = src.rate
+			if err := sweep.validate(streams); err != nil {
 				return err
-			}
-			if len(sweep.loads) > 0 && src.rate > 0 {
-				return fmt.Errorf("%w: --sweep finds its rates by itself: leave --rate out", errUsage)
 			}
 			rate := src.rate
 			src.rate, src.loop = 0, 1
@@ -55,7 +59,7 @@ func (a *app) benchCommand() *cobra.Command {
 				return err
 			}
 			length := time.Duration(seconds * float64(time.Second))
-			if len(sweep.loads) > 0 {
+			if len(sweep.loads) > 0 || sweep.pattern != "" {
 				return a.sweep(cmd.Context(), cam, shots, streams, length, sweep)
 			}
 			return a.bench(cmd.Context(), cam, shots, streams, rate, length)
@@ -69,8 +73,9 @@ func (a *app) benchCommand() *cobra.Command {
 	f.IntVar(&streams, "streams", 2, "cameras")
 	f.Float64Var(&seconds, "seconds", 10, "time to send for; of each load of a sweep")
 	f.Float64SliceVar(&sweep.loads, "sweep", nil, "loads to show latency at, as shares of the highest rate, such as 0.1,0.5,0.8,0.9,1.0")
+	f.StringVar(&sweep.pattern, "pattern", "", "when frames are due, with --rate or --sweep: poisson, cameras, together or bursts (default of --sweep: poisson)")
 	f.StringVar(&sweep.plot, "plot", "", "file for a page (HTML) with p50 and p99 against load; with --sweep")
-	f.Uint64Var(&sweep.seed, "seed", 1, "seed of the sweep's timetables: the same one offers the same load again")
+	f.Uint64Var(&sweep.seed, "seed", 1, "seed of the timetables: the same one offers the same load again")
 	return cmd
 }
 

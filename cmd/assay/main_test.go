@@ -301,6 +301,7 @@ func TestEvalMeasuresThroughTheNode(t *testing.T) {
 	}
 	contains(t, out, "2 streams, 8 different pictures", "frames/s")
 	sweepIsShown(t, n)
+	patternIsSent(t, n)
 
 	for _, c := range []struct {
 		args  []string
@@ -359,6 +360,9 @@ func TestErrorsNameTheRemedyAndTheExitStatus(t *testing.T) {
 		{[]string{"bench", "--boards", "2", "--plot", "x.html"}, 2, []string{"--sweep"}},
 		{[]string{"bench", "--boards", "2", "--sweep", "0"}, 2, []string{"--sweep", "above 0"}},
 		{[]string{"bench", "--boards", "2", "--sweep", "1", "--rate", "5"}, 2, []string{"--rate"}},
+		{[]string{"bench", "--boards", "2", "--rate", "5", "--pattern", "waves"}, 2, []string{"--pattern", "bursts, cameras, poisson, together"}},
+		{[]string{"bench", "--boards", "2", "--pattern", "cameras"}, 2, []string{"--pattern", "--rate or --sweep"}},
+		{[]string{"bench", "--boards", "2", "--rate", "5", "--streams", "1", "--pattern", "together"}, 2, []string{"--pattern together", "--streams"}},
 		{[]string{"status", "--frobnicate"}, 2, []string{"frobnicate"}},
 		{[]string{"frobnicate"}, 2, []string{"frobnicate"}},
 	} {

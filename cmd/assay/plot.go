@@ -102,7 +102,7 @@ func plotTemplate() *template.Template {
 <html lang="en"><meta charset="utf-8"><title>Latency against load: {{.Report.Recipe}}</title>
 <style>body{font:14px sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}text{font:12px sans-serif;fill:#333}</style>
 <h1>Latency against load</h1>
-<p>Recipe {{.Report.Recipe}}, {{.Report.Streams}} cameras, pictures of {{.Report.Bytes}} bytes. Load 1 is {{printf "%.1f" .Report.Capacity}} frames/s, the capacity of a closed loop. Times count from when a frame was due. Hollow points are void.{{with .Report.Warning}} <strong>The capacity is too low, and so is every load: {{.}}.</strong>{{end}}</p>
+<p>Recipe {{.Report.Recipe}}, {{.Report.Streams}} cameras, pictures of {{.Report.Bytes}} bytes. Load 1 is {{printf "%.1f" .Report.Capacity}} frames/s, the capacity of a closed loop. Times count from when a frame was due ({{.Report.Pattern}}). Hollow points are void.{{with .Report.Warning}} <strong>The capacity is too low, and so is every load: {{.}}.</strong>{{end}}</p>
 <svg width="{{.Width}}" height="{{.AllHeight}}" role="img" aria-label="p50 and p99 latency against load">
 {{range .Y}}<line x1="{{$.Left}}" x2="{{$.Right}}" y1="{{.At}}" y2="{{.At}}" stroke="#ddd"/><text x="{{add $.Left -8}}" y="{{add .At 4}}" text-anchor="end">{{.Text}}</text>
 {{end}}{{range .X}}<line x1="{{.At}}" x2="{{.At}}" y1="{{$.Top}}" y2="{{$.Bottom}}" stroke="#eee"/><text x="{{.At}}" y="{{add $.Bottom 18}}" text-anchor="middle">{{.Text}}</text>

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +17,29 @@ import (
 	"github.com/assay-vision/assay/inspection"
 )
 
-// sweepFlags ask for latency against load.
+// sweepFlags ask for frames by a timetable: shares of the capacity, or one rate.
 type sweepFlags struct {
-	loads []float64
-	plot  string
-	seed  uint64
+	loads   []float64
+	rate    float64 // without loads; frames a second, all cameras together
+	pattern string
+	plot    string
+	seed    uint64
 }
 
-func (f sweepFlags) validate() error {
+func (f sweepFlags) validate(streams int) error {
+	_, known := patterns()[f.pattern]
+	switch {
+	case f.pattern == "":
+	case !known:
+		return fmt.Errorf("%w: --pattern %q: write %s", errUsage, f.pattern, strings.Join(slices.Sorted(maps.Keys(patterns())), ", "))
+	case len(f.loads) == 0 && f.rate == 0:
+		return fmt.Errorf("%w: --pattern says when frames are due, and without a rate each is sent as soon as it can be: add --rate or --sweep", errUsage)
+	case streams == 1 && (f.pattern == "together" || f.pattern == "bursts"):
+		return fmt.Errorf("%w: --pattern %s is of several cameras: give 2 or more --streams", errUsage, f.pattern)
+	}
+	if len(f.loads) > 0 && f.rate > 0 {
+		return fmt.Errorf("%w: --sweep finds its rates by itself: leave --rate out", errUsage)
+	}
 	if len(f.loads) == 0 && f.plot != "" {
 		return fmt.Errorf("%w: --plot shows latency against load: name the loads, as in --sweep 0.1,0.5,0.8,0.9,1.0", errUsage)
 	}
@@ -34,9 +51,34 @@ func (f sweepFlags) validate() error {
 	return nil
 }
 
+// pattern is when frames are due.
+type pattern struct {
+	words string
+	table func(rate float64, cameras int, length time.Duration, seed uint64) (load.Schedule, error)
+}
+
+// patterns are those of --pattern.
+func patterns() map[string]pattern {
+	each := func(together bool) func(float64, int, time.Duration, uint64) (load.Schedule, error) {
+		return func(rate float64, cameras int, length time.Duration, seed uint64) (load.Schedule, error) {
+			return load.Cameras(cameras, rate/float64(cameras), together, length, seed)
+		}
+	}
+	return map[string]pattern{
+		"poisson": {"each at random (Poisson)", func(rate float64, _ int, length time.Duration, seed uint64) (load.Schedule, error) {
+			return load.Poisson(rate, length, seed)
+		}},
+		"cameras":  {"each camera with a period and a phase of its own", each(false)},
+		"together": {"all cameras triggered at once, with one period", each(true)},
+		"bursts": {"as many at once as there are cameras, at random (Poisson)", func(rate float64, cameras int, length time.Duration, seed uint64) (load.Schedule, error) {
+			return load.Bursts(rate, cameras, length, seed)
+		}},
+	}
+}
+
 // sweepPoint is what one load measured.
 type sweepPoint struct {
-	Load     float64 `json:"load"` // as a share of the capacity
+	Load     float64 `json:"load,omitempty"` // as a share of the capacity; none where the rate was given
 	Offered  float64 `json:"offered_per_second"`
 	Answered float64 `json:"judged_per_second"`
 	Frames   int     `json:"frames"`
@@ -53,14 +95,15 @@ type sweepPoint struct {
 type sweepReport struct {
 	Recipe   string       `json:"recipe"`
 	Streams  int          `json:"streams"`
-	Capacity float64      `json:"capacity_per_second"`        // of a closed loop
-	Warning  string       `json:"capacity_warning,omitempty"` // why it, and so every load, is too low
+	Pattern  string       `json:"pattern"`
+	Capacity float64      `json:"capacity_per_second,omitempty"` // of a closed loop; none where the rate was given
+	Warning  string       `json:"capacity_warning,omitempty"`    // why it, and so every load, is too low
 	Bytes    int64        `json:"picture_bytes"`
 	Budget   float64      `json:"budget_ms,omitempty"`
 	Points   []sweepPoint `json:"points"`
 }
 
-// sweep finds the node's capacity by a closed loop, then offers shares of it by Poisson timetables.
+// sweep finds the node's capacity by a closed loop and then offers shares of it by timetables, or offers one rate.
 func (a *app) sweep(ctx context.Context, cam cameraFlags, shots []camera.Shot, streams int, length time.Duration, f sweepFlags) error {
 	addr := a.addr
 	if len(cam.nodes) > 0 {
@@ -71,19 +114,27 @@ func (a *app) sweep(ctx context.Context, cam cameraFlags, shots []camera.Shot, s
 		return fmt.Errorf("no node takes frames at %s: start one with 'assayd', or name another with --addr: %w", addr, err)
 	}
 	defer c.Close()
-	report := sweepReport{Recipe: cam.recipe, Streams: streams, Budget: load.Milliseconds(cam.budget)}
+	report := sweepReport{Recipe: cam.recipe, Streams: streams, Pattern: cmp.Or(f.pattern, "poisson"), Budget: load.Milliseconds(cam.budget)}
 	options := load.Options{Simulated: true, Budget: cam.budget}
 	for _, s := range shots {
 		options.Pictures = append(options.Pictures, s.Frame)
 		report.Bytes += int64(s.Frame.Image.Data.Len()) / int64(len(shots))
 	}
-	bar := progress(1+len(f.loads), "sweep")
-	if report.Capacity, report.Warning, err = capacity(ctx, c, length, options); err != nil {
-		return err
+	bar := progress(1+len(f.loads), "bench")
+	shares := []float64{0} // the rate as it was given
+	if len(f.loads) > 0 {
+		shares = f.loads
+		if report.Capacity, report.Warning, err = capacity(ctx, c, length, options); err != nil {
+			return err
+		}
+		_ = bar.Add(1)
 	}
-	_ = bar.Add(1)
-	for i, l := range f.loads {
-		table, err := load.Poisson(l*report.Capacity, length, f.seed+uint64(i))
+	for i, share := range shares {
+		rate := f.rate
+		if share > 0 {
+			rate = share * report.Capacity
+		}
+		table, err := patterns()[report.Pattern].table(rate, streams, length, f.seed+uint64(i))
 		if err != nil {
 			return err
 		}
@@ -91,7 +142,7 @@ func (a *app) sweep(ctx context.Context, cam cameraFlags, shots []camera.Shot, s
 		if err != nil {
 			return err
 		}
-		report.Points = append(report.Points, pointOf(l, l*report.Capacity, out))
+		report.Points = append(report.Points, pointOf(share, rate, out))
 		_ = bar.Add(1)
 	}
 	_ = bar.Finish()
@@ -145,6 +196,14 @@ func reasons(out []load.Outcome) (all []string) {
 	return all
 }
 
+// name is the load, or the rate where that was given.
+func (p sweepPoint) name() string {
+	if p.Load == 0 {
+		return fmt.Sprintf("%.1f frames/s", p.Offered)
+	}
+	return fmt.Sprintf("load %.2f", p.Load)
+}
+
 func pointOf(share, rate float64, out []load.Outcome) sweepPoint {
 	r := load.NewReport(out)
 	p := sweepPoint{
@@ -161,23 +220,29 @@ func (a *app) printSweep(r sweepReport, plot string) error {
 	if a.json {
 		return a.printJSON(r)
 	}
-	fmt.Fprintf(a.out, "Capacity %.1f frames/s: %d cameras, recipe %s, pictures of %d bytes on average, each sent as soon as there was a credit.\n\n", r.Capacity, r.Streams, dash(r.Recipe), r.Bytes)
+	if r.Capacity > 0 {
+		fmt.Fprintf(a.out, "Capacity %.1f frames/s, each sent as soon as there was a credit. ", r.Capacity)
+	}
+	fmt.Fprintf(a.out, "%d cameras, recipe %s, pictures of %d bytes on average.\n\n", r.Streams, dash(r.Recipe), r.Bytes)
 	if r.Warning != "" {
 		fmt.Fprintf(a.out, "The capacity is too low, and so is every load: %s.\n\n", r.Warning)
 	}
 	err := a.table("LOAD\tFRAMES/S\tFRAMES\tJUDGED IN TIME\tP50 MS\tP99 MS\tP99.9 MS\tMAX MS\tLAG P99 MS\t", func(w io.Writer) {
 		for _, p := range r.Points {
-			note := ""
+			share, note := "-", ""
+			if p.Load > 0 {
+				share = fmt.Sprintf("%.2f", p.Load)
+			}
 			if p.Void != "" {
 				note = "VOID"
 			}
-			fmt.Fprintf(w, "%.2f\t%.1f\t%d\t%.4f\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%s\n", p.Load, p.Offered, p.Frames, p.Goodput, p.P50, p.P99, p.P999, p.Max, p.LagP99, note)
+			fmt.Fprintf(w, "%s\t%.1f\t%d\t%.4f\t%.1f\t%.1f\t%.1f\t%.1f\t%.2f\t%s\n", share, p.Offered, p.Frames, p.Goodput, p.P50, p.P99, p.P999, p.Max, p.LagP99, note)
 		}
 	})
-	fmt.Fprintln(a.out, "\nTimes count from when a frame was due, by a Poisson timetable; fallback answers are among them.")
+	fmt.Fprintf(a.out, "\nTimes count from when a frame was due: %s. Fallback answers are among them.\n", patterns()[r.Pattern].words)
 	for _, p := range r.Points {
 		if p.Void != "" {
-			fmt.Fprintf(a.out, "%.2f is void: %s\n", p.Load, p.Void)
+			fmt.Fprintf(a.out, "%s is void: %s\n", p.name(), p.Void)
 		}
 	}
 	if plot != "" {
@@ -186,7 +251,8 @@ func (a *app) printSweep(r sweepReport, plot string) error {
 	return err
 }
 
-// verdict is not well where the capacity is too low, a load that the node can bear was not judged to the last frame, or a point is void.
+// verdict is not well where the capacity is too low, a point is void, a load that the node can bear was not judged in time
+// but for a hundredth, or a rate that was asked for to the last frame.
 func (r sweepReport) verdict() error {
 	var bad []string
 	if r.Warning != "" {
@@ -195,9 +261,9 @@ func (r sweepReport) verdict() error {
 	for _, p := range r.Points {
 		switch {
 		case p.Void != "":
-			bad = append(bad, fmt.Sprintf("load %.2f is void", p.Load))
-		case p.Load <= 0.5 && p.Goodput < 0.99:
-			bad = append(bad, fmt.Sprintf("at load %.2f only %.4f of the frames were judged in time", p.Load, p.Goodput))
+			bad = append(bad, p.name()+" is void")
+		case p.Load == 0 && p.Goodput < 1, p.Load <= 0.5 && p.Goodput < 0.99:
+			bad = append(bad, fmt.Sprintf("at %s only %.4f of the frames were judged in time", p.name(), p.Goodput))
 		}
 	}
 	if len(bad) > 0 {

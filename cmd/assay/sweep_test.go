@@ -37,9 +37,60 @@ func sweepIsShown(t *testing.T, n *childNode) {
 	if r.Capacity <= 0 || len(r.Points) != 2 || r.Points[1].Offered != 0.5*r.Capacity {
 		t.Errorf("got %+v, want a capacity and a point at 0.2 and 0.5 of it", r)
 	}
+	if r.Pattern != "poisson" {
+		t.Errorf("pattern %q, want poisson where none is named", r.Pattern)
+	}
 	page, err := os.ReadFile(plot)
 	if err != nil || !strings.Contains(string(page), "demo-board") {
 		t.Errorf("the plot: %v\n%s", err, page)
+	}
+}
+
+// patternIsSent runs one rate by a pattern against a node.
+func patternIsSent(t *testing.T, n *childNode) {
+	t.Helper()
+	args := []string{"--addr", n.grpc, "bench", "--boards", "4", "--seconds", "1", "-r", "demo-board", "--streams", "3", "--rate", "12", "--pattern", "together"}
+	out, errs, status := assay(t, nil, append([]string{"--json"}, args...)...)
+	if status != 0 && status != 3 {
+		t.Fatalf("pattern: exit status %d\n%s%s", status, out, errs)
+	}
+	var r sweepReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if r.Pattern != "together" || r.Capacity != 0 || len(r.Points) != 1 || r.Points[0].Frames != 12 || r.Points[0].Offered != 12 {
+		t.Errorf("got %+v, want one point of 12 frames: 4 of each of 3 cameras", r)
+	}
+	out, errs, status = assay(t, nil, args...)
+	if status != 0 && status != 3 {
+		t.Fatalf("pattern: exit status %d\n%s%s", status, out, errs)
+	}
+	contains(t, out, "3 cameras, recipe demo-board", "all cameras triggered at once")
+}
+
+func TestPatternsAreThoseOfTheGenerator(t *testing.T) {
+	const rate, cameras, length = 60.0, 6, 20 * time.Second
+	for name, want := range map[string]struct {
+		most    int  // frames due at one time
+		streams bool // each camera has its own
+	}{"poisson": {1, false}, "cameras": {1, true}, "together": {6, true}, "bursts": {6, false}} {
+		s, err := patterns()[name].table(rate, cameras, length, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, streams := map[time.Duration]int{}, map[int]int{}
+		most := 0
+		for _, a := range s {
+			at[a.At]++
+			most = max(most, at[a.At])
+			streams[a.Stream]++
+		}
+		if n := len(s); n < 1000 || n > 1400 || most != want.most || (len(streams) == cameras) != want.streams {
+			t.Errorf("%s: %d frames, %d at once, from streams %v; want about 1200, %d at once", name, n, most, streams, want.most)
+		}
+	}
+	if len(patterns()) != 4 {
+		t.Errorf("patterns %v", patterns())
 	}
 }
 
@@ -96,6 +147,11 @@ func TestSweepPointCountsWhatCameInTime(t *testing.T) {
 	}
 	if err := (sweepReport{Points: []sweepPoint{p}}).verdict(); err == nil {
 		t.Error("a node that misses half of its frames at half its capacity is well")
+	}
+	for goodput, well := range map[float64]bool{1: true, 0.995: false} {
+		if err := (sweepReport{Points: []sweepPoint{{Offered: 20, Goodput: goodput}}}).verdict(); (err == nil) != well {
+			t.Errorf("goodput %v at a rate that was asked for: %v, want well %v", goodput, err, well)
+		}
 	}
 }
 
