@@ -357,6 +357,14 @@ func (r served) flaws() string {
 	return fmt.Sprintf("of %d frames %s", r.report.Frames, strings.Join(parts, ", "))
 }
 
+// notTaken says why a run whose frames all come too late says nothing, or "": the node must have taken and answered each.
+func (r served) notTaken() string {
+	if r.report.Missing > 0 || strings.Contains(r.others, string(inspection.ReasonOverloaded)) {
+		return r.flaws()
+	}
+	return ""
+}
+
 // pair sets a figure of the run beside what was measured for comparison.
 func (r served) pair(figure, before, after float64) pair {
 	return pair{figure: figure, before: before, after: after, fault: r.void()}

@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -361,9 +362,7 @@ func refused(ctx context.Context, s *suite) error {
 		}
 		frames += r.report.Answered
 		p := r.pair(ms(r.cpu), ms(before.CPU), ms(after.CPU))
-		if p.fault == "" && r.report.Missing > 0 {
-			p.fault = r.flaws()
-		}
+		p.fault = cmp.Or(p.fault, r.notTaken())
 		costs = append(costs, p)
 		before = after
 	}

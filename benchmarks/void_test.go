@@ -51,6 +51,15 @@ func TestAnswersThatAreNotTheModelsRightOnesVoidARun(t *testing.T) {
 	if p := right.against(right, right, rate); p.void() != "" || p.figure != 100 || p.raw() != 100 {
 		t.Errorf("%+v: want a pair that counts", p)
 	}
+	for others, want := range map[string]bool{"DEADLINE 100": false, "DEADLINE 98, NOT_RECORDED 2": false, "DEADLINE 98, OVERLOADED 2": true} {
+		r := served{report: load.Report{Frames: 100, Answered: 100}, others: others, drops: true}
+		if why := r.notTaken(); (why != "") != want {
+			t.Errorf("all too late, %s: %q, want void %v", others, why, want)
+		}
+	}
+	if r := (served{report: load.Report{Frames: 100, Answered: 99, Missing: 1}, others: "DEADLINE 99", drops: true}); r.notTaken() == "" {
+		t.Error("a frame that was never answered does not void what a refused one costs")
+	}
 	if j := single(3, "late"); len(j.valid) != 0 || newRow("P8b", "x", Bar{4, true}, "", j).State != Void || !strings.Contains(j.voids[0], "3") {
 		t.Errorf("%+v: want a void figure that says what it was", j)
 	}

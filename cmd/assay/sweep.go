@@ -161,13 +161,14 @@ func (a *app) sweep(ctx context.Context, cam cameraFlags, shots []camera.Shot, s
 // own the node would take the recipe's and refuse what waits longer than that.
 const noHurry = time.Hour
 
-// fewRefused is the share of answers that may not be the model's in a run that is to find the capacity.
+// fewRefused is the share of frames that the model may leave unjudged in a run that is to find the capacity.
 const fewRefused = 0.02
 
 // capacity is the rate of right answers when every credit is in use, with a warning where it is too low because not all
 // were the model's: what a rule or the fallback answered does not count.
 func capacity(ctx context.Context, c *load.Client, length time.Duration, o load.Options) (rate float64, warning string, err error) {
 	o.Budget = noHurry                                    // in a closed loop frames wait for each other
+	o.Patience = 2 * time.Minute                          // the last of them must not wait before what is sent next
 	if _, err := c.Closed(ctx, length/4, o); err != nil { // warm
 		return 0, "", err
 	}
@@ -176,8 +177,8 @@ func capacity(ctx context.Context, c *load.Client, length time.Duration, o load.
 		return 0, "", err
 	}
 	r := load.NewReport(out)
-	if refused := r.Answered - r.Judged; float64(refused) > fewRefused*float64(r.Answered) {
-		warning = fmt.Sprintf("%d of %d frames were not judged by the model (%s)", refused, r.Answered, countNames(reasons(out)))
+	if refused := r.Frames - r.Judged; float64(refused) > fewRefused*float64(r.Frames) {
+		warning = fmt.Sprintf("%d of %d frames were not judged by the model (%s)", refused, r.Frames, countNames(reasons(out)))
 	}
 	if rate = load.Throughput(out, length/10, length); rate == 0 {
 		return 0, "", fmt.Errorf("%w: the capacity cannot be told: %s: give more --seconds, or see 'assay recipes' and 'assay status'",
@@ -186,10 +187,13 @@ func capacity(ctx context.Context, c *load.Client, length time.Duration, o load.
 	return rate, warning, nil
 }
 
-// reasons are those of answers that no model gave.
+// reasons are those of frames that no model judged.
 func reasons(out []load.Outcome) (all []string) {
 	for _, o := range out {
-		if o.Answered && !o.Judged {
+		switch {
+		case !o.Answered:
+			all = append(all, "without an answer")
+		case !o.Judged:
 			all = append(all, o.Reason)
 		}
 	}

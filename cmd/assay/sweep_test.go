@@ -136,6 +136,13 @@ func TestPlotStandsAloneAndShowsEveryPoint(t *testing.T) {
 	}
 }
 
+func TestReasonsAreOfFramesThatNoModelJudged(t *testing.T) {
+	out := []load.Outcome{{Answered: true, Judged: true}, {Answered: true, Reason: "DEADLINE"}, {}, {Answered: true, Reason: "DEADLINE"}}
+	if got, want := countNames(reasons(out)), "2 DEADLINE, 1 without an answer"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestSweepPointCountsWhatCameInTime(t *testing.T) {
 	out := []load.Outcome{
 		{Budget: 50 * time.Millisecond, At: 10 * time.Millisecond, Answered: true, Judged: true, Correct: true},
