@@ -170,7 +170,7 @@ func claim(index int, j Judgement, falls map[target]struct{}) Effect {
 	switch {
 	case fallen == 0:
 		return e
-	case fallen < called && whole != all:
+	case fallen < called && (whole != all || j.Reason == ReasonCount):
 		return e // more than the defects alone spoke, a count for one
 	case j.Source != SourceModel || j.Verdict == Undetermined || !j.Verdict.Valid():
 		rest = MostCareful(rest, Undetermined)

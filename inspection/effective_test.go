@@ -75,6 +75,7 @@ func TestEffectiveDispositions(t *testing.T) {
 	two := []Judgement{model(Fail, Fail, Review)}
 	pass := []Judgement{model(Pass)}
 	count := []Judgement{model(Fail, Review, Review).because(ReasonCount)}
+	hard := []Judgement{model(Fail, Fail, Review, Review).because(ReasonCount)}
 	told1 := []Announcement{told(Fail, SourceModel)}
 	tests := []struct {
 		name      string
@@ -94,6 +95,8 @@ func TestEffectiveDispositions(t *testing.T) {
 		{"inconclusive leaves FAIL", one, nil, []Disposition{word(1, Inconclusive)}, Fail, SourceModel},
 		{"a kind that nobody knows", one, nil, []Disposition{word(1, "fine")}, Fail, SourceModel},
 
+		{"a count outlasts a false call on its worst defect", hard, nil, []Disposition{word(1, FalseCall, 0, 1)}, Fail, SourceModel},
+		{"a count of false calls alone falls", hard, nil, []Disposition{word(1, FalseCall, 0, 1), word(2, FalseCall, 0, 2), word(3, FalseCall, 0, 3)}, Pass, SourceOperator},
 		{"the only defect is a false call", one, told1, []Disposition{word(1, FalseCall, 0, 1)}, Pass, SourceOperator},
 		{"one of two is a false call", two, told1, []Disposition{word(1, FalseCall, 0, 1)}, Review, SourceModel},
 		{"the other of two is a false call", two, told1, []Disposition{word(1, FalseCall, 0, 2)}, Fail, SourceModel},

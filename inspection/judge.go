@@ -18,7 +18,7 @@ import (
 //	picture repeated, or out of the recipe's limits     UNDETERMINED  REPEATED_IMAGE, IMAGE_LIMITS
 //	a class without a rule at or above report_at        UNDETERMINED  UNKNOWN_CLASS
 //	a called defect                                     FAIL, REVIEW  DEFECT
-//	more called defects than allowed                    FAIL          COUNT
+//	more called defects than allowed                    FAIL          COUNT, also where one of them fails by itself
 //	none of these                                       PASS
 //
 // A defect that reaches reject_at therefore fails a frame whose picture or output was refused as well. Source tells such
@@ -135,7 +135,7 @@ func (c *court) hear(i int, k Candidate) {
 		d.BoxMM = &Box{X1: k.Box.X1 / s, Y1: k.Box.Y1 / s, X2: k.Box.X2 / s, Y2: k.Box.Y2 / s}
 	}
 	inPlace := c.place(&d)
-	report := !(k.Score < c.recipe.ReportAt)
+	report := reaches(k.Score, c.recipe.ReportAt)
 	rule, known := c.recipe.Rule(k.Class)
 	if known {
 		d.Code, d.Severity = rule.Code, rule.Severity
@@ -155,19 +155,25 @@ func (c *court) hear(i int, k Candidate) {
 
 // asks returns what a class rule alone asks for on a defect: FAIL, REVIEW, or PASS when it is not called.
 func (c *court) asks(rule ClassRule, d Defect, inPlace bool) Verdict {
-	size := max(d.Box.W(), d.Box.H())
+	size := max(d.Box.W(), d.Box.H()) + hair
 	switch {
 	case rule.Ignore, !inPlace, size < rule.MinSizePx:
 		return Pass
-	case d.BoxMM != nil && max(d.BoxMM.W(), d.BoxMM.H()) < rule.MinSizeMM:
+	case d.BoxMM != nil && size/c.scale < rule.MinSizeMM: // not by BoxMM, whose sides are rounded each by itself
 		return Pass
-	case !(d.Score < rule.RejectAt):
+	case reaches(d.Score, rule.RejectAt):
 		return Fail
-	case !(d.Score < rule.ReviewAt):
+	case reaches(d.Score, rule.ReviewAt):
 		return Review
 	}
 	return Pass
 }
+
+// hair is a length in px that rounding may take from a box: a defect that is as long as a limit is called wherever it lies.
+const hair = 1e-3
+
+// reaches reports whether a score is a threshold or more. Models say float32, in which 0.9 is less than 0.9.
+func reaches(score, threshold float64) bool { return !(float32(score) < float32(threshold)) }
 
 // place writes the region and unit in which a defect lies and reports whether it may be called there. An exclude region
 // that covers it comes first; of several include regions that it touches, the one with its centre, else the first.
@@ -258,7 +264,7 @@ func (c *court) reason(v Verdict) Reason {
 	case Undetermined:
 		return firstRefusal(c.refusals).reason
 	case Fail:
-		if len(c.called) == 0 || c.called[0].Verdict != Fail {
+		if len(c.counts) > 0 { // which stands though a person should clear the worst defect
 			return ReasonCount
 		}
 	case Review:

@@ -128,7 +128,7 @@ func TestJudgeCounts(t *testing.T) {
 		{"one more that is not called", []Candidate{at("scratch", 0.5), at("scratch", 0.5), at("scratch", 0.2)}, Review, ReasonDefect, ""},
 		{"as many as allowed", []Candidate{at("short", 0.4), at("short", 0.4), at("scratch", 0.4)}, Review, ReasonDefect, ""},
 		{"one more", []Candidate{at("short", 0.4), at("short", 0.4), at("short", 0.4), at("scratch", 0.4)}, Fail, ReasonCount, "4 defects were called, max_defects is 3"},
-		{"one more, and one rejects", []Candidate{at("short", 0.4), at("short", 0.4), at("short", 0.9), at("scratch", 0.4)}, Fail, ReasonDefect, "max_defects is 3"},
+		{"one more, and one rejects", []Candidate{at("short", 0.4), at("short", 0.4), at("short", 0.9), at("scratch", 0.4)}, Fail, ReasonCount, "max_defects is 3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -27,7 +27,8 @@ func (a *app) benchCommand() *cobra.Command {
 		Use:   "bench [folder]",
 		Short: "Load a node with simulated frames, and show frames a second and the time to the verdict",
 		Long: "Load a node with simulated frames from memory, and show frames a second and the time to the verdict. Without --rate\n" +
-			"each stream sends as fast as the node gives credits, which finds the highest rate. With --rate frames are due at fixed\n" +
+			"each stream sends as fast as the node gives credits, which finds the highest rate; frames have an hour then, unless\n" +
+			"--budget says less: refusing those that are late would cost the node more than judging them. With --rate frames are due at fixed\n" +
 			"times, all streams together, and the time counts from when a frame was due, also if the node was behind.\n\n" +
 			"With --sweep the highest rate is found first, then shares of it are sent by timetables, --seconds each, and shown as\n" +
 			"latency against load; --plot writes that as a page that needs nothing but itself.\n\n" +
@@ -119,6 +120,9 @@ func (m *memory) Next(ctx context.Context) (camera.Shot, error) {
 }
 
 func (a *app) bench(ctx context.Context, cam cameraFlags, shots []camera.Shot, streams int, rate float64, length time.Duration) error {
+	if rate == 0 && cam.budget == 0 {
+		cam.budget = noHurry
+	}
 	sum := newTally()
 	var mu sync.Mutex
 	bar := progress(-1, "bench")
