@@ -67,7 +67,7 @@ class Twice(nn.Module):
 
     def __init__(self, first, look):
         super().__init__()
-        self.first, self.look = board.Served(first), copy.deepcopy(look)
+        self.first, self.look = board.Served(first), copy.deepcopy(look).to(memory_format=torch.contiguous_format)  # else no place at all fails it
         self.look.s4[0] = board.rows_of(look.s4[0])
         self.register_buffer("window", torch.arange(SEEN)[:, None] * (WIDE // 4) + torch.arange(SEEN // 4))
 
