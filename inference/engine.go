@@ -79,7 +79,7 @@ func New(config Config, rt Runtime, repo *models.Repository, node string, log *s
 	config = config.orDefault()
 	e := &Engine{
 		node: node, runtime: rt, models: repo, log: log, metrics: newMetrics(reg), limits: config.Image, planning: config.Planning,
-		repeats: newRepeats(maxCameras), prints: imaging.NewFingerprinter(), gate: newGate(config.Threads, config.Queue),
+		repeats: newRepeats(maxHistories), prints: imaging.NewFingerprinter(), gate: newGate(config.Threads, config.Queue),
 		instances: map[pair]*instance{}, loaded: map[string]*loaded{}, states: map[string]*Status{},
 	}
 	var err error
