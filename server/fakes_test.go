@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -288,6 +290,26 @@ type door struct {
 	status   *nodeStatus
 	reg      *prometheus.Registry
 	conn     *grpc.ClientConn
+	log      *logged
+}
+
+// logged is what the server logged, as text.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// lines returns the log's lines that hold what is wanted.
+func (l *logged) lines(what string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(strings.Split(l.text.String(), "\n"), func(line string) bool { return !strings.Contains(line, what) })
 }
 
 // open starts a server on loopback; tweak may change its config. It is closed with the test.
@@ -295,7 +317,7 @@ func open(t *testing.T, tweak func(*server.Config)) *door {
 	t.Helper()
 	d := &door{
 		desk: &desk{}, catalog: &catalog{ready: true}, versions: &versions{}, results: &results{}, images: pictures{}, reg: prometheus.NewRegistry(),
-		status: &nodeStatus{server.NodeStatus{Version: "test", Ready: true}},
+		log: &logged{}, status: &nodeStatus{server.NodeStatus{Version: "test", Ready: true}},
 	}
 	cfg := server.Default()
 	cfg.Node, cfg.GRPCAddress, cfg.HTTPAddress, cfg.PollInterval = "node-1", "127.0.0.1:0", "127.0.0.1:0", time.Millisecond
@@ -304,6 +326,7 @@ func open(t *testing.T, tweak func(*server.Config)) *door {
 	}
 	srv, err := server.New(cfg, server.Deps{
 		Desk: d.desk, Catalog: d.catalog, Versions: d.versions, Results: d.results, Images: d.images, Status: d.status, Registerer: d.reg, Gatherer: d.reg,
+		Log: slog.New(slog.NewTextHandler(d.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -346,8 +369,14 @@ func testContext(t *testing.T) context.Context {
 // dial opens a stream and says Hello.
 func (d *door) dial(t *testing.T, name string) *camera {
 	t.Helper()
+	return d.greet(t, hello(name))
+}
+
+// greet opens a stream and says this Hello.
+func (d *door) greet(t *testing.T, h *assayv1.Hello) *camera {
+	t.Helper()
 	c := d.dialSilent(t)
-	c.send(&assayv1.InspectRequest{Message: &assayv1.InspectRequest_Hello{Hello: hello(name)}})
+	c.send(&assayv1.InspectRequest{Message: &assayv1.InspectRequest_Hello{Hello: h}})
 	c.welcome = c.recv().GetWelcome()
 	if c.welcome == nil {
 		t.Fatal("got no Welcome after Hello")

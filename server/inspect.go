@@ -57,6 +57,7 @@ func (st *stream) receive() error {
 	defer st.srv.streams.Add(-1)
 	st.srv.metrics.streams.Inc()
 	defer st.srv.metrics.streams.Dec()
+	defer st.srv.connected.remove(st)
 	for {
 		var up proto.Upstream
 		if err := st.rpc.RecvMsg(&up); err != nil {
@@ -115,6 +116,11 @@ func (st *stream) hello() error {
 	}
 	st.greeted.Store(true)
 	st.srv.log.Info("camera stream opened", "line", h.Line, "station", h.Station, "camera", h.Camera, "session", h.Session, "client", h.Client)
+	if other := st.srv.connected.add(st); other != nil {
+		st.srv.log.Warn("two clients are connected under one camera's name: give each camera its own, and stop a client that was left behind",
+			"line", h.Line, "station", h.Station, "camera", h.Camera, "session", h.Session, "peer", peerOf(st.ctx),
+			"other_session", other.key.Session, "other_peer", peerOf(other.ctx))
+	}
 	st.put(outgoing{msg: &assayv1.InspectResponse{Message: &assayv1.InspectResponse_Welcome{Welcome: st.srv.welcome()}}})
 	return nil
 }

@@ -35,6 +35,47 @@ func TestInspectWelcome(t *testing.T) {
 	}
 }
 
+// Two clients under one name are told to the operator, once for each that comes. The same client again is not, nor one that comes
+// after the other left.
+func TestInspectWarnsOfTwoClientsUnderOneName(t *testing.T) {
+	d := open(t, nil)
+	const warning = "two clients are connected under one camera's name"
+	greet := func(camera, session string) *camera {
+		h := hello(camera)
+		h.Session = session
+		return d.greet(t, h)
+	}
+	first := greet("cam", "01J0000000000000000000000A")
+	again := greet("cam", "01J0000000000000000000000A")
+	other := greet("cam2", "01J0000000000000000000000B")
+	if lines := d.log.lines(warning); len(lines) != 0 {
+		t.Errorf("got %q, want no warning of one session's streams, nor of two cameras", lines)
+	}
+	second := greet("cam", "01J0000000000000000000000C")
+	lines := d.log.lines(warning)
+	if len(lines) != 1 {
+		t.Fatalf("got warnings %q, want one", lines)
+	}
+	for _, want := range []string{"level=WARN", "camera=cam", "session=01J0000000000000000000000C", "other_session=01J0000000000000000000000A", " peer=127.0.0.1:", "other_peer=127.0.0.1:"} {
+		if !strings.Contains(lines[0], want) {
+			t.Errorf("the warning %q does not say %s", lines[0], want)
+		}
+	}
+	for _, c := range []*camera{first, again, second, other} {
+		if err := c.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.end(); !errors.Is(err, io.EOF) {
+			t.Errorf("end of a stream: %v", err)
+		}
+	}
+	poll(t, "all streams ended", func() bool { return metric(t, d, "assay_server_streams") == 0 })
+	greet("cam", "01J0000000000000000000000D")
+	if lines := d.log.lines(warning); len(lines) != 1 {
+		t.Errorf("got warnings %q, want none of a client that comes after the others left", lines)
+	}
+}
+
 func TestInspectFrames(t *testing.T) {
 	d := open(t, nil)
 	c := d.dial(t, "cam")

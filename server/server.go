@@ -38,6 +38,8 @@ type Server struct {
 	socket       net.Listener // nil where there is none
 	httpListener net.Listener
 
+	connected connected
+
 	streams  atomic.Int64 // camera streams that said Hello
 	inFlight atomic.Int64 // frames without an answer
 
