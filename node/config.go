@@ -37,6 +37,7 @@ type ListenConfig struct {
 	GRPC     string `koanf:"grpc" doc:"host:port for cameras, MES and the command line. Port 0: any free one."`
 	Socket   string `koanf:"socket" doc:"Path of a Unix socket on which gRPC is served too: the cheapest way for cameras on the same host (address unix:///path). Empty: none."`
 	HTTP     string `koanf:"http" doc:"host:port for /healthz, /readyz, /metrics and images. Port 0: any free one."`
+	Hosts    string `koanf:"hosts" doc:"Names beside localhost by which the HTTP side may be asked for, separated by commas: node1, node1.plant. A request for another name is refused (421), because a web page could let its own name point to this node; one for an address is served. Empty: none."`
 	Pprof    bool   `koanf:"pprof" doc:"Serve Go's profiles of the running node under /debug/pprof/ of the HTTP side (go tool pprof reads them). false: not."`
 	Insecure bool   `koanf:"insecure" doc:"Allow addresses other than loopback although there is no authentication yet. false: refused."`
 }
@@ -135,6 +136,17 @@ func (c Config) Validate() error {
 	p.require(logLevels[c.Log.Level] != nil, "log.level", "%q: give debug, info, warn or error", c.Log.Level)
 	p.require(c.Log.Format == "text" || c.Log.Format == "json", "log.format", "%q: give text or json", c.Log.Format)
 	return p.err()
+}
+
+// hosts returns the names of Hosts.
+func (c ListenConfig) hosts() []string {
+	var names []string
+	for name := range strings.SplitSeq(c.Hosts, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func isHostPort(s string) bool {

@@ -126,7 +126,7 @@ func (n *Node) openServer(context.Context) error {
 	sc := server.Default()
 	l := n.cfg.Limits
 	sc.Node, sc.GRPCAddress, sc.Socket, sc.HTTPAddress, sc.Insecure = n.cfg.Name(), n.cfg.Listen.GRPC, n.cfg.Listen.Socket, n.cfg.Listen.HTTP, n.cfg.Listen.Insecure
-	sc.Pprof = n.cfg.Listen.Pprof
+	sc.Pprof, sc.Hosts = n.cfg.Listen.Pprof, n.cfg.Listen.hosts()
 	sc.MaxFrameBytes, sc.MaxPixels, sc.Credits, sc.InFlightBytes, sc.MaxStreams = int(l.FrameBytes), int64(l.FramePixels), l.StreamCredits, int64(l.InFlightBytes), l.Streams
 	srv, err := server.New(sc, server.Deps{
 		Desk: n.desk, Catalog: n.catalog, Versions: n.catalog, Results: n.store, Images: n.images, Status: n, Log: n.log, Registerer: n.reg, Gatherer: n.reg,

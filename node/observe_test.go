@@ -5,6 +5,7 @@ package node_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -93,6 +94,25 @@ func family(text, line string) string {
 		}
 	}
 	return strings.Join(out, "")
+}
+
+func TestTheNodeAnswersToItsNames(t *testing.T) {
+	n := nodetest.Start(t, func(c *node.Config) { c.Listen.Hosts = "node1, node1.plant," })
+	for host, want := range map[string]int{n.HTTPAddr(): 200, "node1": 200, "node1.plant:7071": 200, "evil.example": 421} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+n.HTTPAddr()+"/healthz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("Host %s: got %d, want %d", host, resp.StatusCode, want)
+		}
+	}
 }
 
 func TestReflectionListsTheServices(t *testing.T) {

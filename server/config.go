@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,6 +18,7 @@ type Config struct {
 	GRPCAddress string   // host:port for cameras, MES and the command line; port 0 takes a free one
 	Socket      string   // path of a Unix socket on which gRPC is served too, for cameras on the same host; empty: none
 	HTTPAddress string   // host:port for probes, metrics, pictures and results; port 0 takes a free one
+	Hosts       []string // names beside localhost by which clients ask for the HTTP side; other names are refused, addresses are not
 	Pprof       bool     // serve Go's profiles under /debug/pprof/ of the HTTP side
 	Insecure    bool     // allow addresses other than loopback although there is no authentication; false refuses them
 	Peers       []string // other addresses of the same service, told to cameras in this order
@@ -63,6 +65,11 @@ func (c Config) Validate() error {
 		return invalid("MaxStreams is %d: give at least 1", c.MaxStreams)
 	case c.HelloTimeout <= 0 || c.PollInterval <= 0:
 		return invalid("HelloTimeout is %v and PollInterval %v: both must be positive", c.HelloTimeout, c.PollInterval)
+	}
+	for _, name := range c.Hosts {
+		if name == "" || strings.ContainsAny(name, ":/* ") {
+			return invalid("Hosts: %q is no name: write it in listen.hosts without scheme, port or *, such as node1.plant", name)
+		}
 	}
 	for _, a := range [...]struct{ name, address string }{{"GRPCAddress", c.GRPCAddress}, {"HTTPAddress", c.HTTPAddress}} {
 		host, _, err := net.SplitHostPort(a.address)

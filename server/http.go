@@ -20,7 +20,7 @@ import (
 	assayv1 "github.com/assay-vision/assay/proto/assay/v1"
 )
 
-// routes is the HTTP side.
+// routes is the HTTP side. Whatever is added to it is served to known hosts alone.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.handleHealthz)
@@ -36,12 +36,13 @@ func (s *Server) routes() http.Handler {
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
+	known := onlyKnownHosts(s.cfg.Hosts, mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff") // what a camera sent is never run as anything
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 		h.Set("Cache-Control", "no-store")
-		mux.ServeHTTP(w, r)
+		known.ServeHTTP(w, r)
 	})
 }
 
