@@ -47,7 +47,7 @@ type LimitsConfig struct {
 	FrameBytes    Bytes `koanf:"frame_bytes" doc:"Largest message of a camera's stream, in bytes (KiB, MiB and GiB are understood). Announced to the camera, which does not send more."`
 	FramePixels   int   `koanf:"frame_pixels" doc:"Most pixels of one image, checked from its header before decoding."`
 	StreamCredits int   `koanf:"stream_credits" doc:"Frames that one stream may have in flight."`
-	InFlightBytes Bytes `koanf:"in_flight_bytes" doc:"Image bytes in flight over all streams; beyond it reading waits and cameras feel back-pressure."`
+	InFlightBytes Bytes `koanf:"in_flight_bytes" doc:"Image bytes in flight over all streams; beyond it reading waits and cameras feel back-pressure. A frame counts from when it is whole: each stream may hold up to frame_bytes more of one that is still arriving."`
 	Streams       int   `koanf:"streams" doc:"Streams that one connection may open."`
 }
 

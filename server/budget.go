@@ -6,7 +6,8 @@ import (
 )
 
 // budget counts image bytes in flight over all streams. Bytes that are here are counted at once and may lift it over its
-// limit, by one message a stream at most; who received them waits until it is below again before it reads on.
+// limit, by one message a stream at most; who received them waits until it is below again before it reads on. What gRPC holds of
+// messages that are not whole yet is not seen here: gRPC hands out whole ones alone.
 type budget struct {
 	limit int64
 

@@ -26,7 +26,7 @@ type Config struct {
 	MaxFrameBytes int   // largest message of a camera's stream, in bytes; must be positive
 	MaxPixels     int64 // most pixels of an image, announced to cameras; the engine enforces it; must be positive
 	Credits       int   // frames that one stream may have without an answer; must be positive
-	InFlightBytes int64 // image bytes held over all streams, beyond which streams are not read; at least MaxFrameBytes
+	InFlightBytes int64 // image bytes of whole frames held over all streams, beyond which streams are not read; at least MaxFrameBytes
 	MaxStreams    int   // streams that one connection may have open; must be positive
 
 	HelloTimeout time.Duration // how long a camera's stream may be open without Hello; must be positive

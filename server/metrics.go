@@ -22,7 +22,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, inFlight func() float64) *metrics {
 	with := promauto.With(reg)
 	with.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "assay_server_image_bytes_in_flight", Help: "Bytes of images that were received and are not released yet.",
+		Name: "assay_server_image_bytes_in_flight", Help: "Bytes of images that were received whole and are not released yet.",
 	}, inFlight)
 	return &metrics{
 		streams: with.NewGauge(prometheus.GaugeOpts{
