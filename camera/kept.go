@@ -193,6 +193,7 @@ func (s *Stream) forget(n *note) {
 // abandonNotes gives up what could not be recorded before the stream was closed.
 func (s *Stream) abandonNotes() {
 	open := s.notes.open
+	s.stats.Forgotten += uint64(s.notes.len())
 	s.notes = newNotes()
 	for _, n := range open {
 		if n.ticket.outcome.Recorded {

@@ -15,48 +15,75 @@ import (
 // latency and deadline count from when the picture was due; of any other, a shot is sent when the node has a credit free
 // for it, so that no clock runs while pictures queue.
 //
-// A bad picture (ErrShot) is reported as dropped and given to each like the others. Run ends early with the error of src
-// or each, or with ctx's; shots without an outcome are given to each with that error, are not settled as recorded, and
-// stay in the stream's care.
+// A bad picture (ErrShot) is reported as dropped and given to each like the others.
+//
+// Run ends early with the first error of src, each or Settle, or with ctx's. It then sends no more and closes the stream,
+// which waits StreamConfig.CloseWait at most until what was sent is recorded; each is told what became of it. A shot that
+// was not sent is settled as not recorded and is not given to each.
 func (s *Stream) Run(ctx context.Context, src Source, each func(Shot, Outcome) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
 	var (
-		mu   sync.Mutex // one call of each at a time
-		work sync.WaitGroup
+		mu     sync.Mutex // one call of each at a time; guards failed
+		failed error      // the first of each and Settle
+		work   sync.WaitGroup
 	)
-	report := func(shot Shot, o Outcome, settle bool) {
+	report := func(shot Shot, o Outcome, waits bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		shot.Frame.Image.Data, o.Frame.Image.Data = nil, nil // given back already
-		var err error
-		if settler, ok := src.(Settler); ok && settle {
-			if err = settler.Settle(shot, o.Recorded); err != nil {
-				err = fmt.Errorf("settle %s: %w", shot.Name, err)
-			}
+		err := each(shot, o)
+		if waits {
+			err = errors.Join(err, settle(src, shot, o.Recorded))
 		}
-		if err = errors.Join(each(shot, o), err); err != nil {
-			cancel(err)
+		if err != nil && failed == nil {
+			failed = err
+			stop()
 		}
 	}
-	err := s.feed(ctx, src, func(shot Shot, t *Ticket) {
+	err := s.feed(running, src, func(shot Shot, t *Ticket) {
 		work.Go(func() {
-			o, err := t.Settled(ctx)
-			o.Err = errors.Join(o.Err, err)
+			o, _ := t.Settled(context.WithoutCancel(ctx)) // it comes, at the latest when the stream is closed
 			report(shot, o, true)
 		})
-	}, func(shot Shot, o Outcome, settle bool) { report(shot, o, settle) })
+	}, report)
 	if err != nil {
-		cancel(err)
+		stop()
 	}
-	work.Wait()
-	if err == nil && ctx.Err() != nil {
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		work.Wait()
+	}()
+	select {
+	case <-settled:
+	case <-running.Done():
+	}
+	var unclosed error
+	if running.Err() != nil {
+		closing, enough := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.CloseWait)
+		unclosed = s.Close(closing)
+		enough()
+		<-settled
+	}
+	if err = errors.Join(err, failed); err == nil {
 		err = context.Cause(ctx)
 	}
-	return err
+	return errors.Join(err, unclosed)
 }
 
-// feed gives the shots of src to the stream until its end: sent gets each that was taken, skipped each that was not.
+// settle tells the source what became of a shot, where it wants to know.
+func settle(src Source, shot Shot, recorded bool) error {
+	if settler, ok := src.(Settler); ok {
+		if err := settler.Settle(shot, recorded); err != nil {
+			return fmt.Errorf("settle %s: %w", shot.Name, err)
+		}
+	}
+	return nil
+}
+
+// feed gives the shots of src to the stream until its end or ctx's: sent gets each that was taken, skipped each that was
+// not, and whether the source waits to hear of it.
 func (s *Stream) feed(ctx context.Context, src Source, sent func(Shot, *Ticket), skipped func(Shot, Outcome, bool)) error {
 	for {
 		shot, err := src.Next(ctx)
@@ -67,7 +94,7 @@ func (s *Stream) feed(ctx context.Context, src Source, sent func(Shot, *Ticket),
 			skipped(shot, s.Skip(shot.Frame, reasonNoImage, err), false)
 			continue
 		case err != nil && ctx.Err() != nil:
-			return context.Cause(ctx)
+			return nil
 		case err != nil:
 			return fmt.Errorf("next picture: %w", err)
 		}
@@ -76,9 +103,10 @@ func (s *Stream) feed(ctx context.Context, src Source, sent func(Shot, *Ticket),
 		switch {
 		case errors.Is(err, inspection.ErrInvalid):
 			skipped(shot, s.Skip(shot.Frame, reasonInvalid, err), true)
+		case err != nil && ctx.Err() != nil:
+			return settle(src, shot, false)
 		case err != nil:
-			skipped(shot, Outcome{Frame: shot.Frame, Err: err}, true)
-			return err
+			return errors.Join(err, settle(src, shot, false))
 		default:
 			sent(shot, ticket)
 		}

@@ -49,7 +49,7 @@ type Stats struct {
 	FellBack   uint64 // verdicts that were the camera's own
 	Recorded   uint64
 	Dropped    uint64
-	Forgotten  uint64 // announcements and drops discarded because too many waited
+	Forgotten  uint64 // announcements and drops discarded because too many waited, or the stream was closed
 	Connects   uint64 // connections that got their Welcome
 	Kept       int    // frames kept now
 	KeptBytes  int64  // and the bytes of their images

@@ -591,7 +591,10 @@ type list struct {
 	next    int
 	mu      sync.Mutex
 	settled map[string]bool
+	fails   bool // to settle
 }
+
+var errFails = errors.New("cannot settle")
 
 func (l *list) Next(context.Context) (Shot, error) {
 	if l.next == len(l.shots) {
@@ -614,6 +617,9 @@ func (l *list) Settle(shot Shot, recorded bool) error {
 		return fmt.Errorf("%s settled twice", shot.Name)
 	}
 	l.settled[shot.Name] = recorded
+	if l.fails {
+		return errFails
+	}
 	return nil
 }
 
@@ -667,39 +673,94 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestRunEndsWithItsCaller(t *testing.T) {
-	s, _, _ := full(t, Block, 1000)
+// shots is a source of n good pictures.
+func shots(n int) *list {
 	src := &list{settled: map[string]bool{}}
-	for i := range 5 {
+	for i := range n {
 		src.shots = append(src.shots, Shot{Name: fmt.Sprint(i), Frame: picture("x")})
 	}
+	return src
+}
+
+func TestRunEndsWithItsCaller(t *testing.T) {
+	s, _, _ := full(t, Block, 1000)
+	s.cfg.CloseWait = 10 * time.Millisecond
+	src := shots(5)
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := time.AfterFunc(30*time.Millisecond, cancel)
 	defer stop.Stop()
 	n := 0
 	err := s.Run(ctx, src, func(_ Shot, o Outcome) error {
 		n++
-		if o.Recorded || !errors.Is(o.Err, context.Canceled) {
-			t.Errorf("outcome %+v, want not recorded with ctx's error", o)
+		if o.Recorded || !o.Dropped || !errors.Is(o.Err, inspection.ErrClosed) {
+			t.Errorf("outcome %+v, want given up by the closed stream", o)
 		}
 		return nil
 	})
-	if !errors.Is(err, context.Canceled) || n != 2 {
-		t.Errorf("Run: %v after %d outcomes, want ctx's error, one outcome for the shot that was sent and one for that in hand", err, n)
+	if !errors.Is(err, context.Canceled) || n != 1 {
+		t.Errorf("Run: %v after %d outcomes, want ctx's error and one outcome, for the shot that was sent", err, n)
 	}
-	if got := s.Stats().Frames; got != 1 {
-		t.Errorf("%d frames were taken, want 1: the node has one credit, and no clock runs while pictures queue", got)
+	if st := s.Stats(); st.Frames != 1 || st.Forgotten == 0 {
+		t.Errorf("stats %+v, want 1 frame taken, as the node has one credit and no clock runs while pictures queue, and its drop forgotten", st)
 	}
-	for name, recorded := range src.settled {
-		if recorded {
-			t.Errorf("shot %s was settled as recorded", name)
-		}
+	if got := fmt.Sprint(src.settled); got != "map[0:false 1:false]" {
+		t.Errorf("settled %v, want the shot that was sent and that in hand, neither as recorded", got)
 	}
 	boom := errors.New("boom")
-	node := newNode(t, nil)
-	s = connected(t, testStream(t, nil, node.addr))
-	src = &list{settled: map[string]bool{}, shots: []Shot{{Name: "a", Frame: picture("x")}, {Name: "b", Frame: picture("y")}}}
-	if err := s.Run(patient(t), src, func(Shot, Outcome) error { return boom }); !errors.Is(err, boom) {
+	s = connected(t, testStream(t, nil, newNode(t, nil).addr))
+	if err := s.Run(patient(t), shots(2), func(Shot, Outcome) error { return boom }); !errors.Is(err, boom) {
 		t.Errorf("Run: %v, want the error of each", err)
+	}
+}
+
+// What was sent before the caller ended Run is recorded, and told so: a source would offer it again otherwise.
+func TestRunTellsWhatWasRecordedAfterItsCallerEnded(t *testing.T) {
+	for _, failing := range []bool{false, true} {
+		gate := make(chan struct{})
+		node := newNode(t, func(n *fakeNode) {
+			n.credits = 3
+			n.frame = func(c *call, h *assayv1.FrameHeader) error {
+				<-gate
+				return c.answer(h.Seq, inspection.Pass, true)
+			}
+		})
+		s := connected(t, testStream(t, nil, node.addr))
+		src := shots(5)
+		src.fails = failing
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		var outcomes []Outcome
+		go func() {
+			ended <- s.Run(ctx, src, func(_ Shot, o Outcome) error {
+				outcomes = append(outcomes, o)
+				return nil
+			})
+		}()
+		eventually(t, "as many frames as there are credits", func() bool { return s.Stats().Sends == 3 })
+		cancel()
+		eventually(t, "the end of the feeding", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.closed || len(ended) == 1
+		})
+		close(gate)
+		err := <-ended
+		if failing && !errors.Is(err, errFails) || !failing && !errors.Is(err, context.Canceled) {
+			t.Errorf("Run: %v; want ctx's error, and that of Settle before it", err)
+		}
+		if len(outcomes) != 3 {
+			t.Errorf("%d outcomes, want those of the 3 shots that were sent", len(outcomes))
+		}
+		for _, o := range outcomes {
+			if !o.Recorded || o.Err != nil || o.Verdict != inspection.Pass {
+				t.Errorf("outcome %+v, want a recorded PASS", o)
+			}
+		}
+		if got := fmt.Sprint(src.settled); got != "map[0:true 1:true 2:true 3:false]" {
+			t.Errorf("settled %v, want the shots that were sent as recorded, and that in hand as not", got)
+		}
+		if st := s.Stats(); st.Kept != 0 || st.Dropped != 0 {
+			t.Errorf("stats %+v, want nothing kept or dropped", st)
+		}
 	}
 }

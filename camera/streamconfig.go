@@ -54,6 +54,10 @@ type StreamConfig struct {
 	// ResendMin and ResendMax bound the wait before a frame that was answered with recorded=false is sent again.
 	ResendMin, ResendMax time.Duration
 
+	// CloseWait is how long a Run that ends early waits for what was sent to be recorded, before it gives that up. 0: not at
+	// all.
+	CloseWait time.Duration
+
 	// DialOptions are gRPC's, such as transport credentials. None: plaintext.
 	DialOptions []grpc.DialOption
 }
@@ -66,7 +70,7 @@ func DefaultStream() StreamConfig {
 		Budget: 2 * time.Second, Margin: 5 * time.Millisecond,
 		ConnectTimeout: 3 * time.Second, BackoffMin: 100 * time.Millisecond, BackoffMax: 5 * time.Second,
 		ReadyWait: 10 * time.Second, Stall: 15 * time.Second, HomeRetry: 15 * time.Second,
-		ResendMin: 200 * time.Millisecond, ResendMax: 10 * time.Second,
+		ResendMin: 200 * time.Millisecond, ResendMax: 10 * time.Second, CloseWait: 10 * time.Second,
 	}
 }
 
@@ -99,6 +103,7 @@ func (c StreamConfig) Validate() error {
 	require(c.Stall > 0, "Stall is %v: give a time above 0", c.Stall)
 	require(c.BackoffMin > 0 && c.BackoffMax >= c.BackoffMin, "BackoffMin %v and BackoffMax %v: give times above 0 in this order", c.BackoffMin, c.BackoffMax)
 	require(c.ResendMin > 0 && c.ResendMax >= c.ResendMin, "ResendMin %v and ResendMax %v: give times above 0 in this order", c.ResendMin, c.ResendMax)
-	require(c.Budget >= 0 && c.Margin >= 0 && c.HomeRetry >= 0 && c.ReadyWait >= 0, "Budget %v, Margin %v, HomeRetry %v and ReadyWait %v: none may be negative", c.Budget, c.Margin, c.HomeRetry, c.ReadyWait)
+	require(c.Budget >= 0 && c.Margin >= 0 && c.HomeRetry >= 0 && c.ReadyWait >= 0 && c.CloseWait >= 0,
+		"Budget %v, Margin %v, HomeRetry %v, ReadyWait %v and CloseWait %v: none may be negative", c.Budget, c.Margin, c.HomeRetry, c.ReadyWait, c.CloseWait)
 	return errors.Join(errs...)
 }

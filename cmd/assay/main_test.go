@@ -171,55 +171,6 @@ func TestStreamShowsAndRecordsEveryPicture(t *testing.T) {
 	contains(t, errs, "0 of 1 frames were judged by the model")
 }
 
-// A watched folder is streamed until somebody interrupts, and what is recorded is moved away.
-func TestStreamWatchesAFolder(t *testing.T) {
-	n := node(t)
-	demo, err := synthetic.NewSeries(synthetic.DefaultSeries(synthetic.SetDemo))
-	if err != nil {
-		t.Fatal(err)
-	}
-	board, err := demo.Board(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := board.JPEG(95)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "W-1.jpg"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "assay"), "--addr", n.grpc, "stream", "-r", "demo-board", "--reference", board.Reference, "--view", "top", "--watch", dir)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for moved := false; !moved; {
-		select {
-		case err := <-ended:
-			t.Fatalf("it ended by itself: %v\n%s%s", err, out.String(), errs.String())
-		case <-tick.C:
-			_, err := os.Stat(filepath.Join(dir, "processed", "W-1.jpg"))
-			moved = err == nil
-		}
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; err != nil {
-		t.Errorf("after an interrupt: %v, want exit status 0\n%s", err, errs.String())
-	}
-	contains(t, out.String(), "W-1", "1 judged by the model")
-}
-
 func TestEvalMeasuresThroughTheNode(t *testing.T) {
 	n := node(t)
 	dir := t.TempDir()

@@ -186,11 +186,10 @@ func (a *app) stream(ctx context.Context, s *camera.Stream, src stamped, quiet b
 	})
 	_ = bar.Finish()
 	interrupted := errors.Is(err, context.Canceled)
-	closed := closeStream(ctx, s, 10*time.Second)
-	if closed == nil && s.Stats().Forgotten == 0 {
+	err = errors.Join(err, closeStream(ctx, s, 10*time.Second))
+	if s.Stats().Forgotten == 0 {
 		sum.gapsRecorded()
 	}
-	err = errors.Join(err, closed)
 	sum.finish()
 	if a.json {
 		if jsonErr := a.printJSON(map[string]any{"summary": sum}); jsonErr != nil {
