@@ -217,10 +217,12 @@ func (t *tally) String() string {
 	return s
 }
 
+var errNoFrame = errors.New("there was no frame")
+
 // verdict says whether the run as a whole went well.
 func (t *tally) verdict() error {
 	if t.Frames == 0 {
-		return errors.New("there was no frame")
+		return errNoFrame
 	}
 	if t.Unrecorded > 0 || t.Judged < t.Frames {
 		return &notWell{fmt.Sprintf("%d of %d frames were judged by the model, %d are not recorded", t.Judged, t.Frames, t.Unrecorded)}

@@ -102,7 +102,11 @@ func (a *app) streamCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.stream(cmd.Context(), s, stamped{source, cam.budget, simulated}, quiet)
+			err = a.stream(cmd.Context(), s, stamped{source, cam.budget, simulated}, quiet)
+			if errors.Is(err, errNoFrame) && src.watch != "" {
+				return nil // a watch ends when it is interrupted, and there need not have been a picture by then
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()

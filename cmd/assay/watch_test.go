@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,11 +15,29 @@ import (
 	"github.com/assay-vision/assay/camera/synthetic"
 )
 
+// output is what a program has written until now.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
 // watching is an 'assay stream --watch' that runs until it is interrupted.
 type watching struct {
 	*testing.T
 	cmd       *exec.Cmd
-	out, errs bytes.Buffer // read after it ended
+	out, errs output
 	ended     chan error
 }
 
@@ -95,6 +114,16 @@ func TestStreamWatchesAFolder(t *testing.T) {
 		t.Errorf("after an interrupt: exit status %d, want 0\n%s", status, w.errs.String())
 	}
 	contains(t, w.out.String(), "B-0", "1 judged by the model")
+}
+
+// A line that stood still is no fault.
+func TestWatchThatIsInterruptedBeforeAPictureEndsWell(t *testing.T) {
+	n := node(t)
+	w := watch(t, n, t.TempDir())
+	w.until("it watched", func() bool { return strings.Contains(w.out.String(), "SERIAL") })
+	if status := w.interrupt(); status != 0 || w.errs.String() != "" {
+		t.Errorf("exit status %d, want 0 and no error\n%s", status, w.errs.String())
+	}
 }
 
 // Whoever interrupts it with pictures on their way, and starts it again, gets one result of each part.
