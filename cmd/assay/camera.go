@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -141,9 +142,12 @@ type tally struct {
 	Max        float64        `json:"max_ms"`
 
 	start     time.Time
-	latencies []time.Duration
-	unjudged  map[string]int // frames that no model judged, by why
+	latencies sample
+	unjudged  map[string]int // frames that no model judged, by why; at most maxReasons
 }
+
+// maxReasons bounds the reasons that a tally tells apart: texts that name a measured value differ from frame to frame.
+const maxReasons = 256
 
 func newTally() *tally {
 	return &tally{ByVerdict: map[string]int{}, unjudged: map[string]int{}, start: time.Now()}
@@ -155,7 +159,7 @@ func (t *tally) add(o camera.Outcome) {
 	if byModel(o) {
 		t.Judged++
 	} else {
-		t.unjudged[told(false, nil, string(o.Reason), outcomeWhy(o))]++
+		t.because(told(false, nil, string(o.Reason), outcomeWhy(o)))
 	}
 	for _, c := range []struct {
 		is bool
@@ -166,8 +170,17 @@ func (t *tally) add(o camera.Outcome) {
 		}
 	}
 	if !o.Dropped {
-		t.latencies = append(t.latencies, o.Latency)
+		t.latencies.add(o.Latency)
 	}
+}
+
+// because counts a frame that no model judged. Where there are too many reasons the rarest are forgotten.
+func (t *tally) because(why string) {
+	if _, known := t.unjudged[why]; !known && len(t.unjudged) == maxReasons {
+		rarest := slices.Min(slices.Collect(maps.Values(t.unjudged)))
+		maps.DeleteFunc(t.unjudged, func(_ string, n int) bool { return n == rarest })
+	}
+	t.unjudged[why]++
 }
 
 // byModel reports whether a model judged the frame, in time or not.
@@ -184,17 +197,7 @@ func (t *tally) gapsRecorded() {
 // finish computes the figures that need all outcomes.
 func (t *tally) finish() {
 	t.Seconds = time.Since(t.start).Seconds()
-	slices.Sort(t.latencies)
-	t.P50, t.P99, t.Max = quantile(t.latencies, 0.5), quantile(t.latencies, 0.99), quantile(t.latencies, 1)
-}
-
-// quantile returns the smallest value that a share q of the sorted values does not exceed, in milliseconds.
-func quantile(sorted []time.Duration, q float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	i := int(q*float64(len(sorted))+0.999999) - 1
-	return float64(sorted[min(max(i, 0), len(sorted)-1)]) / float64(time.Millisecond)
+	t.P50, t.P99, t.Max = t.latencies.quantile(0.5), t.latencies.quantile(0.99), float64(t.latencies.max)/float64(time.Millisecond)
 }
 
 func (t *tally) String() string {

@@ -264,10 +264,12 @@ func outcomeWhy(o camera.Outcome) string {
 // printUnjudged says in full why frames were not judged by the model.
 func (a *app) printUnjudged(sum *tally) {
 	const most = 5
+	rest := sum.Frames - sum.Judged
 	for _, c := range commonest(sum.unjudged, most) {
 		fmt.Fprintf(a.out, "Not judged by the model, %d: %s\n", c.n, c.text)
+		rest -= c.n
 	}
-	if more := len(sum.unjudged) - most; more > 0 {
-		fmt.Fprintf(a.out, "... and for %d reasons more: 'assay results --verdict UNDETERMINED,REVIEW' lists them.\n", more)
+	if rest > 0 {
+		fmt.Fprintf(a.out, "... and %d for other reasons: 'assay results --verdict UNDETERMINED,REVIEW' lists them.\n", rest)
 	}
 }
