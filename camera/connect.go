@@ -1,11 +1,11 @@
 package camera
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -29,7 +29,7 @@ func (s *Stream) run() {
 			continue
 		}
 		// The upper half at random: cameras that lost one node do not come back as one.
-		if !s.pause(backoff/2 + rand.N(backoff/2+1)) {
+		if !pause(s.ctx, backoff/2+rand.N(backoff/2+1)) {
 			return
 		}
 		backoff = min(2*backoff, s.cfg.BackoffMax)
@@ -43,13 +43,14 @@ func (s *Stream) wanted() bool {
 	return s.ctx.Err() == nil && !(s.closed && s.drained())
 }
 
-func (s *Stream) pause(d time.Duration) bool {
+// pause waits for so long, and reports whether ctx lasted.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-s.ctx.Done():
+	case <-ctx.Done():
 		return false
 	}
 }
@@ -60,7 +61,7 @@ func (s *Stream) connect() *link {
 	lasting := 0
 	addrs := s.addresses()
 	for _, addr := range addrs {
-		l, err := s.dial(addr)
+		l, err := s.dial(s.ctx, addr)
 		if err == nil && !s.ready(l) {
 			err = fmt.Errorf("connect to %s: recipe %s: %w", addr, s.cfg.Recipe, inspection.ErrNotReady)
 			l.close(err)
@@ -249,15 +250,15 @@ func (l *link) leave() {
 // homeward is the way home while another node serves: found brings the link.
 type homeward struct {
 	found chan *link
-	stop  func()        // ends the looking
+	stop  func()        // ends the looking, and a dial that is on its way
 	done  chan struct{} // closed when it has ended
 }
 
 // homeward tries home every HomeRetry while l leads elsewhere.
 func (s *Stream) homeward(l *link) homeward {
 	h := homeward{found: make(chan *link, 1), done: make(chan struct{})}
-	quit := make(chan struct{})
-	h.stop = sync.OnceFunc(func() { close(quit) })
+	ctx, stop := context.WithCancel(s.ctx)
+	h.stop = stop
 	if s.cfg.HomeRetry == 0 || l.addr == s.cfg.Addrs[0] {
 		close(h.done)
 		return h
@@ -266,14 +267,10 @@ func (s *Stream) homeward(l *link) homeward {
 	go func() {
 		defer close(h.done)
 		for {
-			timer := time.NewTimer(s.cfg.HomeRetry/2 + rand.N(s.cfg.HomeRetry/2+1))
-			select {
-			case <-timer.C:
-			case <-quit:
-				timer.Stop()
+			if !pause(ctx, s.cfg.HomeRetry/2+rand.N(s.cfg.HomeRetry/2+1)) {
 				return
 			}
-			next, err := s.dial(s.cfg.Addrs[0])
+			next, err := s.dial(ctx, s.cfg.Addrs[0])
 			if err == nil && s.warm(next) { // no wait ends here: a node that works is not left for one that would fall back
 				found <- next
 				return

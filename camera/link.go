@@ -40,8 +40,10 @@ type link struct {
 // errNoWelcome says that a node took the connection and kept silent.
 var errNoWelcome = errors.New("no welcome in time")
 
-// dial opens a link to a node and waits for its Welcome.
-func (s *Stream) dial(addr string) (*link, error) {
+// dial opens a link to a node and waits for its Welcome, until ctx ends; the link outlives that.
+func (s *Stream) dial(ctx context.Context, addr string) (*link, error) {
+	ctx, enough := context.WithTimeoutCause(ctx, s.cfg.ConnectTimeout, errNoWelcome)
+	defer enough()
 	opts := proto.DialOptions()
 	if len(s.cfg.DialOptions) == 0 {
 		opts = append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -52,13 +54,13 @@ func (s *Stream) dial(addr string) (*link, error) {
 	}
 	l := &link{addr: addr, conn: conn, flying: map[uint64]time.Time{}}
 	l.ctx, l.cancel = context.WithCancelCause(s.ctx)
-	timer := time.AfterFunc(s.cfg.ConnectTimeout, func() { l.cancel(errNoWelcome) })
+	welcomed := context.AfterFunc(ctx, func() { l.cancel(context.Cause(ctx)) })
 	err = l.greet(&assayv1.Hello{
 		Line: s.cfg.Line, Station: s.cfg.Station, Camera: s.cfg.Camera, Session: s.key.Session,
 		Recipe: s.cfg.Recipe, Client: s.cfg.Client,
 	})
-	if !timer.Stop() && err == nil {
-		err = errNoWelcome
+	if !welcomed() && err == nil {
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		if cause := context.Cause(l.ctx); cause != nil {

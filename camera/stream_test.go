@@ -430,6 +430,30 @@ func TestGoingHomeWaitsForNobody(t *testing.T) {
 	eventually(t, "the end of the old stream", func() bool { return other.count(0) == 0 })
 }
 
+// A way home that is being looked for, and hangs, is not waited for when the other node goes.
+func TestFailoverWaitsForNoWayHome(t *testing.T) {
+	home, other := newNode(t, nil), newNode(t, nil)
+	home.srv.Stop()
+	s := connected(t, testStream(t, func(c *StreamConfig) { c.HomeRetry, c.ConnectTimeout = 4*time.Millisecond, time.Hour }, home.addr, other.addr))
+	asked, silent := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(silent) })
+	var hellos atomic.Int64
+	home.hello = func(*assayv1.Hello) error {
+		if hellos.Add(1) == 1 {
+			close(asked)
+			<-silent
+		}
+		return nil
+	}
+	home.start(t, home.addr)
+	<-asked
+	other.srv.Stop()
+	settled(t, send(t, s, picture("a")))
+	if len(home.deliveries()) != 1 {
+		t.Errorf("%d frames at home, want 1", len(home.deliveries()))
+	}
+}
+
 // What still waits for its verdict goes before what only has to be recorded.
 func TestFramesInTimeGoFirst(t *testing.T) {
 	node := newNode(t, func(n *fakeNode) { n.credits = 1 })
