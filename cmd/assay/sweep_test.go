@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/assay-vision/assay/camera/load"
 	"github.com/assay-vision/assay/inspection"
@@ -168,6 +169,22 @@ type refusing struct {
 	assayv1.UnimplementedInspectionServiceServer
 	enough time.Duration
 	every  uint64
+	budget time.Duration // of its recipe "hasty"
+}
+
+// serve starts it and returns its address.
+func (n refusing) serve(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(proto.ServerOptions(1<<20, 1<<20)...)
+	assayv1.RegisterInspectionServiceServer(server, n)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	return listener.Addr().String()
 }
 
 func (n refusing) Inspect(rpc grpc.BidiStreamingServer[assayv1.InspectRequest, assayv1.InspectResponse]) error {
@@ -178,7 +195,9 @@ func (n refusing) Inspect(rpc grpc.BidiStreamingServer[assayv1.InspectRequest, a
 		}
 		up.Image.Release()
 		header := up.Msg.GetFrame().GetHeader()
-		resp := &assayv1.InspectResponse{Message: &assayv1.InspectResponse_Welcome{Welcome: &assayv1.Welcome{Credits: 4}}}
+		resp := &assayv1.InspectResponse{Message: &assayv1.InspectResponse_Welcome{Welcome: &assayv1.Welcome{
+			Credits: 4, Recipes: []*assayv1.RecipeTerms{{Name: "hasty", Budget: durationpb.New(n.budget), Fallback: assayv1.Verdict_VERDICT_REVIEW, Ready: true}},
+		}}}
 		if header != nil {
 			j := inspection.Judgement{Verdict: inspection.Pass, Source: inspection.SourceModel}
 			if header.GetBudget().AsDuration() < n.enough || header.GetSeq()%n.every == 0 {
@@ -205,15 +224,7 @@ func TestCapacityIsOfFramesThatTheModelJudged(t *testing.T) {
 		{"one of 10 refused", refusing{every: 10}, "DEADLINE", ""},
 		{"all refused", refusing{every: 1}, "", "DEADLINE"},
 	} {
-		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := grpc.NewServer(proto.ServerOptions(1<<20, 1<<20)...)
-		assayv1.RegisterInspectionServiceServer(server, c.node)
-		var serving sync.WaitGroup
-		serving.Go(func() { _ = server.Serve(listener) })
-		client, err := load.Dial(t.Context(), load.Config{Addr: listener.Addr().String(), Line: "l", Station: "s", Camera: "c", Streams: 2})
+		client, err := load.Dial(t.Context(), load.Config{Addr: c.node.serve(t), Line: "l", Station: "s", Camera: "c", Streams: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +239,33 @@ func TestCapacityIsOfFramesThatTheModelJudged(t *testing.T) {
 		if err := client.Close(); err != nil {
 			t.Error(err)
 		}
-		server.Stop()
-		serving.Wait()
+	}
+}
+
+// Frames that wait for each other in a closed loop have the time for it, whatever the recipe's budget; a budget that was asked
+// for, and the recipe's at a rate, hold.
+func TestBenchWithoutARateHasNoHurry(t *testing.T) {
+	addr := refusing{enough: time.Minute, every: math.MaxUint64, budget: 30 * time.Millisecond}.serve(t)
+	for _, c := range []struct {
+		flags  []string
+		status int
+	}{
+		{nil, 0},
+		{[]string{"--budget", "30ms"}, 3},
+		{[]string{"--rate", "40"}, 3},
+	} {
+		args := append([]string{"--addr", addr, "--json", "bench", "-r", "hasty", "--boards", "2", "--streams", "8", "--seconds", "0.3"}, c.flags...)
+		out, errs, status := assay(t, nil, args...)
+		var r struct{ Summary tally }
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatalf("%v: %v in %s%s", c.flags, err, out, errs)
+		}
+		judged := 0
+		if c.status == 0 {
+			judged = r.Summary.Frames
+		}
+		if status != c.status || r.Summary.Frames == 0 || r.Summary.Judged != judged {
+			t.Errorf("%v: exit status %d, %d of %d frames judged, want status %d and %d judged\n%s", c.flags, status, r.Summary.Judged, r.Summary.Frames, c.status, judged, errs)
+		}
 	}
 }
