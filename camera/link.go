@@ -63,7 +63,7 @@ func (s *Stream) dial(ctx context.Context, addr string) (*link, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		if cause := context.Cause(l.ctx); cause != nil {
+		if cause := context.Cause(l.ctx); cause != nil { //nolint:contextcheck // the link's own, which outlives the dial
 			err = cause
 		}
 		l.close(err)

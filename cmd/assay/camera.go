@@ -61,7 +61,7 @@ func (a *app) open(ctx context.Context, flags cameraFlags, tune func(*camera.Str
 	if tune != nil {
 		tune(&cfg)
 	}
-	s, err := camera.NewStream(cfg, flags.log())
+	s, err := camera.NewStream(cfg, flags.log()) //nolint:contextcheck // a stream lives until it is closed
 	if err != nil {
 		return nil, err
 	}

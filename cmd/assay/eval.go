@@ -101,6 +101,7 @@ func (o evalOptions) check() error {
 
 // evalRun is what a set's pictures met on the node.
 type evalRun struct {
+	path   string // of the set
 	set    eval.Set
 	labels []string // the model's
 	floor  float64  // the recipe's report_at
@@ -128,42 +129,22 @@ func (a *app) eval(ctx context.Context, o evalOptions, path string) error {
 		return err
 	}
 	defer conn.Close()
-	run := &evalRun{set: set}
-	if err := a.checkRecipe(ctx, conn, o, run); err != nil {
-		return err
-	}
-	m, err := a.modelOf(ctx, conn, run)
-	if err != nil {
-		return err
-	}
-	if task := eval.Task(m.GetTask()); o.task == "" && task != set.Task && (task == eval.Classify || task == eval.Anomaly) {
-		// What a folder is for, its form can only suggest: a classifier may have a class "good".
-		if set, err = eval.Read(path, task, o.normal); err != nil {
-			return fmt.Errorf("model %s@%s is for the task %s: %w", run.model.GetName(), run.model.GetVersion(), task, err)
-		}
-		run.set = set
-	}
-	if err := run.checkFloor(o.reportAt); err != nil {
-		return err
-	}
-	if err := run.checkClasses(m.GetLabels()); err != nil {
-		return err
-	}
-	if err := set.CheckFiles(); err != nil {
+	run := &evalRun{path: path, set: set}
+	if err := a.prepareEval(ctx, conn, o, run); err != nil {
 		return err
 	}
 	s, err := a.open(ctx, o.camera, nil)
 	if err != nil {
 		return err
 	}
-	sent, sum, err := a.sendSet(ctx, s, set, o)
+	sent, sum, err := a.sendSet(ctx, s, run.set, o)
 	if err := errors.Join(err, closeStream(ctx, s, 30*time.Second)); err != nil {
 		return err
 	}
 	run.sum = sum
 	results := &recorded{client: assayv1.NewResultServiceClient(conn), session: s.Session(), sent: sent}
 	var f figures
-	switch set.Task {
+	switch run.set.Task {
 	case eval.Classify:
 		f, err = a.evalClasses(ctx, results, run)
 	case eval.Anomaly:
@@ -176,6 +157,30 @@ func (a *app) eval(ctx context.Context, o evalOptions, path string) error {
 	}
 	a.rawRate(ctx, conn, run)
 	return errors.Join(a.reportEval(o, run, f), sum.verdict())
+}
+
+// prepareEval holds the set against the recipe and its model, before a picture is sent.
+func (a *app) prepareEval(ctx context.Context, conn *grpc.ClientConn, o evalOptions, run *evalRun) error {
+	if err := a.checkRecipe(ctx, conn, o, run); err != nil {
+		return err
+	}
+	m, err := a.modelOf(ctx, conn, run)
+	if err != nil {
+		return err
+	}
+	if task := eval.Task(m.GetTask()); o.task == "" && task != run.set.Task && (task == eval.Classify || task == eval.Anomaly) {
+		// What a folder is for, its form can only suggest: a classifier may have a class "good".
+		if run.set, err = eval.Read(run.path, task, o.normal); err != nil {
+			return fmt.Errorf("model %s@%s is for the task %s: %w", run.model.GetName(), run.model.GetVersion(), task, err)
+		}
+	}
+	if err := run.checkFloor(o.reportAt); err != nil {
+		return err
+	}
+	if err := run.checkClasses(m.GetLabels()); err != nil {
+		return err
+	}
+	return run.set.CheckFiles()
 }
 
 // checkRecipe refuses a recipe that is not ready. The run gets the recipe's model and floor.
@@ -196,9 +201,9 @@ func (a *app) checkRecipe(ctx context.Context, conn *grpc.ClientConn, o evalOpti
 }
 
 // checkFloor refuses a recipe that keeps fewer candidates than the figures need: they would be cut short.
-func (run *evalRun) checkFloor(reportAt float64) error {
-	if run.set.Task != eval.Classify && run.floor > reportAt+1e-9 {
-		return fmt.Errorf("recipe %s keeps candidates from %g on, and the figures are to count them from %g: lower the recipe's report_at, or raise --report-at", run.recipe.GetName(), run.floor, reportAt)
+func (r *evalRun) checkFloor(reportAt float64) error {
+	if r.set.Task != eval.Classify && r.floor > reportAt+1e-9 {
+		return fmt.Errorf("recipe %s keeps candidates from %g on, and the figures are to count them from %g: lower the recipe's report_at, or raise --report-at", r.recipe.GetName(), r.floor, reportAt)
 	}
 	return nil
 }
@@ -215,13 +220,13 @@ func (a *app) modelOf(ctx context.Context, conn *grpc.ClientConn, run *evalRun) 
 }
 
 // checkClasses refuses a set that was annotated with other classes than the model calls, before a picture is sent.
-func (run *evalRun) checkClasses(labels []string) error {
-	run.labels = labels
-	remedy := map[eval.Task]string{eval.Detect: "name the set's categories as the model's labels", eval.Classify: "name the set's folders as the model's labels"}[run.set.Task]
-	for _, class := range run.set.Classes {
-		if remedy != "" && len(run.labels) > 0 && !slices.Contains(run.labels, class) {
+func (r *evalRun) checkClasses(labels []string) error {
+	r.labels = labels
+	remedy := map[eval.Task]string{eval.Detect: "name the set's categories as the model's labels", eval.Classify: "name the set's folders as the model's labels"}[r.set.Task]
+	for _, class := range r.set.Classes {
+		if remedy != "" && len(r.labels) > 0 && !slices.Contains(r.labels, class) {
 			return fmt.Errorf("the set has class %q, which model %s@%s does not call (it calls: %s): %s",
-				class, run.model.GetName(), run.model.GetVersion(), strings.Join(run.labels, ", "), remedy)
+				class, r.model.GetName(), r.model.GetVersion(), strings.Join(r.labels, ", "), remedy)
 		}
 	}
 	return nil

@@ -76,7 +76,7 @@ func (a *app) streamCommand() *cobra.Command {
 	var cam cameraFlags
 	var policy string
 	var simulated, quiet bool
-	var limits camera.StreamConfig
+	limits := camera.DefaultStream()
 	cmd := &cobra.Command{
 		Use:   "stream [folder]",
 		Short: "Send pictures to a node as a camera does, and show each verdict",
@@ -102,8 +102,7 @@ func (a *app) streamCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.stream(cmd.Context(), s, stamped{source, cam.budget, simulated}, quiet)
-			if errors.Is(err, errNoFrame) && src.watch != "" {
+			if err = a.stream(cmd.Context(), s, stamped{source, cam.budget, simulated}, quiet); errors.Is(err, errNoFrame) && src.watch != "" {
 				return nil // a watch ends when it is interrupted, and there need not have been a picture by then
 			}
 			return err
@@ -129,9 +128,8 @@ func (a *app) streamCommand() *cobra.Command {
 		f.StringVar(l.field, l.name, "", l.help+" of frames that state none")
 	}
 	f.StringVar(&policy, "policy", "block", "when too many frames are kept: block, drop-oldest, drop-newest")
-	d := camera.DefaultStream()
-	f.IntVar(&limits.MaxFrames, "keep-frames", d.MaxFrames, "frames kept until they are recorded, at most")
-	f.Int64Var(&limits.MaxBytes, "keep-bytes", d.MaxBytes, "bytes of their images, at most")
+	f.IntVar(&limits.MaxFrames, "keep-frames", limits.MaxFrames, "frames kept until they are recorded, at most")
+	f.Int64Var(&limits.MaxBytes, "keep-bytes", limits.MaxBytes, "bytes of their images, at most")
 	f.BoolVar(&simulated, "simulated", false, "mark the frames as simulated: recorded apart from the line's")
 	f.BoolVarP(&quiet, "quiet", "q", false, "only the sum at the end")
 	return cmd
