@@ -33,14 +33,15 @@ func (n *Node) Status(ctx context.Context) server.NodeStatus {
 		}
 	}
 	var err error
-	if s.Storage, err = n.storage(ctx); err != nil {
+	var notKept string
+	if s.Storage, notKept, err = n.storage(ctx); err != nil {
 		s.Reasons = append(s.Reasons, err.Error())
 	}
 	if s.Storage.Full {
 		s.Reasons = append(s.Reasons, "the data disk is full: nothing can be recorded, and frames are answered by their fallback; free some space")
 	}
-	if free, least := s.Storage.Free, n.cfg.Images.MinFree; err == nil && least > 0 && free < uint64(least) {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("no images are kept: %s free, images.min_free is %v: free space or lower it", humanize.IBytes(free), least))
+	if notKept != "" {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("no images are kept: %s free, images.min_free is %v: %s", humanize.IBytes(s.Storage.Free), n.cfg.Images.MinFree, notKept))
 	}
 	s.Frames, s.DeadlineMisses = n.frames()
 	s.Ready = len(s.Reasons) == 0
@@ -50,10 +51,11 @@ func (n *Node) Status(ctx context.Context) server.NodeStatus {
 // diskReserve is what a commit needs to be sure of: the write-ahead log grows by pages.
 const diskReserve = 1 << 20
 
-func (n *Node) storage(ctx context.Context) (server.Storage, error) {
+// storage also says what to do so that images are kept again, where none are.
+func (n *Node) storage(ctx context.Context) (_ server.Storage, notKept string, _ error) {
 	st, err := n.images.Stats(ctx)
 	if err != nil {
-		return server.Storage{Directory: n.cfg.Node.DataDir}, fmt.Errorf("read the data directory: %w", err)
+		return server.Storage{Directory: n.cfg.Node.DataDir}, "", fmt.Errorf("read the data directory: %w", err)
 	}
 	kept := st.Images[inspection.ImageKept]
 	s := server.Storage{
@@ -67,7 +69,7 @@ func (n *Node) storage(ctx context.Context) (server.Storage, error) {
 	for _, count := range st.Results {
 		s.Results += uint64(count)
 	}
-	return s, nil
+	return s, st.NotKept, nil
 }
 
 // frames reads what the desk counted of the line's frames, so that status and /metrics never disagree.

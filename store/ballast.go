@@ -27,7 +27,7 @@ func (b *ballast) take(dir string, reserve int64) error {
 	}
 	if info, err := os.Stat(b.path); err != nil || info.Size() != b.size {
 		free, err := diskFree(dir)
-		if err != nil || free < 2*b.size+reserve {
+		if err != nil || free < 2*b.size+reserve { // retention makes that room: see over
 			return err
 		}
 		if err := writeSynced(b.path, make([]byte, b.size)); err != nil {

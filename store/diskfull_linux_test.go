@@ -115,11 +115,12 @@ func TestImagesOnAFullDisk(t *testing.T) {
 	s := open(t, dir)
 	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond, RetainEvery: time.Hour, Ballast: 1 << 20})
 	const size = 300_000
-	for seq := uint64(1); seq <= 10; seq++ {
+	const many = 20
+	for seq := uint64(1); seq <= many; seq++ {
 		im.Keep(withImage(t, s, seq, inspection.Fail, size, nil))
 		until(t, "image to be kept", func() bool { return state(t, s, seq) == inspection.ImageKept })
 	}
-	pending := []store.Picture{withImage(t, s, 11, inspection.Fail, size, nil), withImage(t, s, 12, inspection.Fail, size, nil)}
+	pending := []store.Picture{withImage(t, s, many+1, inspection.Fail, size, nil), withImage(t, s, many+2, inspection.Fail, size, nil)}
 	filler := fill(t, disk)
 	for _, p := range pending {
 		im.Keep(p)
@@ -140,7 +141,7 @@ func TestImagesOnAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st.FreeBytes < 2*size || st.Images[inspection.ImageKept].Count < 6 {
+	if st.FreeBytes < 2*size || st.Images[inspection.ImageKept].Count < many/2 { // twice the ballast and the reserve are 9 images
 		t.Errorf("got %d bytes free and %d images kept: want %d free, and no more given up than that takes", st.FreeBytes, st.Images[inspection.ImageKept].Count, 2*size)
 	}
 	if err := os.Remove(filler); err != nil {
@@ -149,8 +150,8 @@ func TestImagesOnAFullDisk(t *testing.T) {
 	if err := im.Retain(t.Context()); err != nil { // takes the ballast again, as it does every second while images are refused
 		t.Fatal(err)
 	}
-	im.Keep(withImage(t, s, 13, inspection.Fail, size, nil))
-	until(t, "image to be kept when there is space again", func() bool { return state(t, s, 13) == inspection.ImageKept })
+	im.Keep(withImage(t, s, many+3, inspection.Fail, size, nil))
+	until(t, "image to be kept when there is space again", func() bool { return state(t, s, many+3) == inspection.ImageKept })
 	noKeptWithoutBytes(t, s, im)
 	for _, err := range []error{im.Close(), s.Close()} {
 		if err != nil {
@@ -158,4 +159,104 @@ func TestImagesOnAFullDisk(t *testing.T) {
 		}
 	}
 	sound(t, dir)
+}
+
+// leave writes a file that leaves so many bytes of the disk free.
+func leave(t *testing.T, disk string, bytes int64) {
+	t.Helper()
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(disk, &st); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(disk, "filler"), make([]byte, int64(st.Bavail)*st.Bsize-bytes), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestImagesAreKeptAgainOnADiskDownToItsReserve: with free bytes between the reserve and what the ballast needs, and with
+// fewer beyond the reserve than a picture has, older images go, the ballast is made and new ones are kept.
+func TestImagesAreKeptAgainOnADiskDownToItsReserve(t *testing.T) {
+	const size, ballast, minFree, many = 300_000, 1 << 20, 2 << 20, 20
+	for name, c := range map[string]struct {
+		ballast bool // is there
+		free    int64
+	}{
+		"without a ballast":       {false, minFree + ballast},
+		"no room for one picture": {true, minFree + size/2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := smallDisk(t, "24m")
+			dir := filepath.Join(disk, "data")
+			s := open(t, dir)
+			cfg := store.ImagesConfig{SyncEvery: time.Millisecond, RetainEvery: time.Hour, Ballast: ballast, MinFree: minFree}
+			im := openImages(t, s, cfg)
+			for seq := uint64(1); seq <= many; seq++ {
+				im.Keep(withImage(t, s, seq, inspection.Fail, size, nil))
+				until(t, "image to be kept", func() bool { return state(t, s, seq) == inspection.ImageKept })
+			}
+			if err := im.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if !c.ballast {
+				if err := os.Remove(filepath.Join(dir, "BALLAST")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			leave(t, disk, c.free)
+			im = openImages(t, s, cfg)
+			for seq := uint64(many + 1); ; seq++ {
+				im.Keep(withImage(t, s, seq, inspection.Fail, size, nil))
+				until(t, "image to be settled", func() bool { return state(t, s, seq) != inspection.ImagePending })
+				if state(t, s, seq) == inspection.ImageKept {
+					break
+				}
+				if seq == many+5 {
+					t.Fatal("no image is kept any more")
+				}
+				if err := im.Retain(t.Context()); err != nil { // as it does every second while images are refused
+					t.Fatal(err)
+				}
+			}
+			st, err := im.Stats(t.Context())
+			if err != nil || st.NotKept != "" {
+				t.Errorf("images are kept, and the status says %q, %v", st.NotKept, err)
+			}
+			if err := im.Close(); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d bytes free, %d images kept", st.FreeBytes, st.Images[inspection.ImageKept].Count)
+			if st.Images[inspection.ImageKept].Count < many/4 {
+				t.Errorf("%d images are kept of %d: more were given up than that takes", st.Images[inspection.ImageKept].Count, many)
+			}
+		})
+	}
+}
+
+// TestImagesThatCannotBeKeptAreSaid: where nothing is left to be given up for the ballast, the status has the remedy, and
+// following it is enough.
+func TestImagesThatCannotBeKeptAreSaid(t *testing.T) {
+	const size, ballast, minFree = 300_000, 1 << 20, 4 << 20
+	disk := smallDisk(t, "24m")
+	dir := filepath.Join(disk, "data")
+	s := open(t, dir)
+	leave(t, disk, minFree+ballast/2)
+	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond, RetainEvery: time.Hour, Ballast: ballast, MinFree: minFree})
+	im.Keep(withImage(t, s, 1, inspection.Fail, size, nil))
+	until(t, "image to be shed", func() bool { return state(t, s, 1) == inspection.ImageShed })
+	st, err := im.Stats(t.Context())
+	if want := "free 2 MiB on the data disk, or lower images.min_free by as much"; err != nil || st.NotKept != want {
+		t.Fatalf("the status says %q, %v; want %q", st.NotKept, err, want)
+	}
+	if err := os.Remove(filepath.Join(disk, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	leave(t, disk, st.FreeBytes+2<<20)
+	if err := im.Retain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	im.Keep(withImage(t, s, 2, inspection.Fail, size, nil))
+	until(t, "image to be kept again", func() bool { return state(t, s, 2) == inspection.ImageKept })
+	if st, err = im.Stats(t.Context()); err != nil || st.NotKept != "" {
+		t.Errorf("images are kept again, and the status says %q, %v", st.NotKept, err)
+	}
 }

@@ -94,6 +94,7 @@ type Images struct {
 	shed chan struct{} // one token: retention should look now
 
 	retaining chan struct{} // holds a token while Retain runs
+	room      room
 	growth    growth
 
 	serial    atomic.Uint64 // of temporary files

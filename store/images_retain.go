@@ -44,7 +44,7 @@ func (im *Images) retain(ctx context.Context) {
 }
 
 // Retain gives up what is older than its days, then what takes more room than the budget or leaves less free than
-// MinFree: PASS and simulated images first, then reviewed ones, last what nobody has reviewed, the oldest first in each. It runs by
+// MinFree, the ballast and the pictures that had no room need: PASS and simulated images first, then reviewed ones, last what nobody has reviewed, the oldest first in each. It runs by
 // itself; calling it is for tests and operators.
 func (im *Images) Retain(ctx context.Context) error {
 	select { // two at once would both see the same room missing, and give up twice as much
@@ -82,8 +82,9 @@ func (im *Images) Retain(ctx context.Context) error {
 
 // makeRoom gives images up until the budget and the free space are met, or nothing is left to give.
 func (im *Images) makeRoom(ctx context.Context) error {
+	wanted := im.room.wanted(im.cfg.QueueBytes)
 	for {
-		over, cause, err := im.over(ctx)
+		over, cause, err := im.over(ctx, wanted)
 		if err != nil || over <= 0 {
 			return err
 		}
@@ -104,8 +105,9 @@ func (im *Images) makeRoom(ctx context.Context) error {
 	}
 }
 
-// over returns how many bytes must go, and why.
-func (im *Images) over(ctx context.Context) (int64, string, error) {
+// over returns how many bytes must go, and why. Beyond its reserve the disk must have room for the pictures that had none
+// since the last look: where it is down to the reserve, no new one would ever fit.
+func (im *Images) over(ctx context.Context, wanted int64) (int64, string, error) {
 	if im.cfg.Budget > 0 {
 		sums, err := im.store.sums(ctx)
 		if err != nil {
@@ -115,12 +117,12 @@ func (im *Images) over(ctx context.Context) (int64, string, error) {
 			return over, "budget", nil
 		}
 	}
-	if im.cfg.MinFree > 0 {
+	if reserve := im.reserve(); reserve > 0 {
 		free, err := diskFree(im.dir)
 		if err != nil {
 			return 0, "", fmt.Errorf("read free disk space: %w", err)
 		}
-		if over := im.cfg.MinFree - free; over > 0 {
+		if over := reserve + wanted - free; over > 0 {
 			return over, causeMinFree, nil
 		}
 	}

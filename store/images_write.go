@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -82,7 +83,6 @@ type group struct {
 	im    *Images
 	files []written
 	began time.Time // when its first file was written
-	short bool      // the last picture was given up for want of room
 	fresh []mark    // of this group
 	marks []mark    // all that wait for the database, the fresh ones after finish
 }
@@ -120,10 +120,12 @@ func (g *group) give(p Picture, to inspection.ImageState, cause string) {
 // put writes a picture's bytes into a temporary file.
 func (g *group) put(p Picture) {
 	im := g.im
-	size := int64(p.Data.Len())
-	if cause := g.noRoom(size); cause != "" {
-		g.give(p, inspection.ImageShed, cause)
-		im.lookNow()
+	free, err := diskFree(im.dir)
+	if err != nil {
+		free = math.MaxInt64 // then the disk itself says
+	}
+	if cause := im.noRoom(free, p.Info.Size); cause != "" {
+		g.refuse(p, cause, false)
 		return
 	}
 	w, err := im.writeFile(p)
@@ -139,32 +141,10 @@ func (g *group) put(p Picture) {
 	}
 }
 
-// noRoom says why there is no room for a picture, empty where there is. The log has when that begins and ends.
-func (g *group) noRoom(size int64) (cause string) {
-	im := g.im
-	free, err := diskFree(im.dir)
-	switch {
-	case !im.ballast.isHeld(): // what room there is, the database needs
-		cause = causeDisk
-	case im.cfg.MinFree > 0 && err == nil && free-size < im.cfg.MinFree:
-		cause = causeMinFree
-	}
-	if short := cause != ""; short != g.short {
-		g.short = short
-		if short {
-			im.log.Warn("no images are kept: free space or lower images.min_free", "cause", cause, "free", free, "min_free", im.cfg.MinFree)
-		} else {
-			im.log.Info("images are kept again", "free", free, "min_free", im.cfg.MinFree)
-		}
-	}
-	return cause
-}
-
 // failed settles a picture that the disk did not take.
 func (g *group) failed(p Picture, err error) {
 	if errors.Is(classify(err), inspection.ErrDiskFull) && !errors.Is(err, fs.ErrPermission) {
-		g.give(p, inspection.ImageShed, causeDisk)
-		g.im.lookNow()
+		g.refuse(p, causeDisk, true)
 		return
 	}
 	g.im.log.Error("an image could not be written", "result", p.ID, "error", err)
@@ -211,6 +191,9 @@ func (g *group) finish() {
 			_ = g.im.root.Remove(w.tmp)
 			g.failed(w.picture, err)
 			continue
+		}
+		if g.im.room.keep() {
+			g.im.log.Info("images are kept again")
 		}
 		dir := path.Dir(ref)
 		dirs[dir] = append(dirs[dir], mark{id: w.picture.ID, from: inspection.ImagePending, to: inspection.ImageKept, ref: ref, size: w.size, sha256: w.sha256})

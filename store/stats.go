@@ -27,6 +27,7 @@ type Stats struct {
 	QueueBytes    int64    // waiting to be written
 	DatabaseBytes int64    // database and its write-ahead log
 	FreeBytes     int64    // on the data disk
+	NotKept       string   // what to do so that images are kept again; empty while they are
 	GrowthPerDay  *int64   // bytes, images and database; nil until ten minutes are known
 	DaysLeft      *float64 // until the budget is used or the disk is down to MinFree; nil when unknown or not growing
 }
@@ -97,6 +98,7 @@ func (im *Images) Stats(ctx context.Context) (Stats, error) {
 	if st.FreeBytes, err = diskFree(im.dir); err != nil {
 		return Stats{}, fmt.Errorf("images: read free disk space: %w", err)
 	}
+	st.NotKept = im.notKept(st.FreeBytes)
 	if perDay, ok := im.growth.perDay(); ok {
 		st.GrowthPerDay = &perDay
 		if perDay > 0 {
