@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -99,6 +100,7 @@ type Images struct {
 
 	serial    atomic.Uint64 // of temporary files
 	keptBytes atomic.Int64  // written and marked since the start
+	budgetEnd atomic.Int64  // the budget is passed when keptBytes is beyond it
 
 	stop context.CancelFunc // ends retention and the check of old files
 	done chan struct{}      // closed: no more pictures come
@@ -119,6 +121,7 @@ func NewImages(ctx context.Context, cfg ImagesConfig, s *Store, log *slog.Logger
 		work: make(chan struct{}, 1), shed: make(chan struct{}, 1),
 		retaining: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	im.budgetEnd.Store(math.MaxInt64) // until retention has looked, which it does first
 	var err error
 	if im.root, err = os.OpenRoot(im.dir); err != nil {
 		return nil, fmt.Errorf("images: open folder: %w", err)

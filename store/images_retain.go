@@ -33,7 +33,7 @@ func (im *Images) retain(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-im.shed:
-			// A full disk asks for every picture: once a second is enough.
+			// A full disk asks for every picture, a used budget for every group: once a second is enough.
 			select {
 			case <-ctx.Done():
 				return
@@ -109,10 +109,12 @@ func (im *Images) makeRoom(ctx context.Context) error {
 // since the last look: where it is down to the reserve, no new one would ever fit.
 func (im *Images) over(ctx context.Context, wanted int64) (int64, string, error) {
 	if im.cfg.Budget > 0 {
+		before := im.keptBytes.Load() // what is marked from here on counts twice at most: a look too many, never one too few
 		sums, err := im.store.sums(ctx)
 		if err != nil {
 			return 0, "", err
 		}
+		im.budgetEnd.Store(before + im.cfg.Budget - sums.Images[inspection.ImageKept].Bytes)
 		if over := sums.Images[inspection.ImageKept].Bytes - im.cfg.Budget; over > 0 {
 			return over, "budget", nil
 		}

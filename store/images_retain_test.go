@@ -108,6 +108,33 @@ func TestImagesBudgetShedsWhatMattersLeastFirst(t *testing.T) {
 	}
 }
 
+// The budget holds between two looks of retention too: what passes it has retention look at once.
+func TestImagesBudgetHoldsBetweenLooks(t *testing.T) {
+	s := open(t, t.TempDir())
+	const size, budget = 100_000, 500_000
+	im := openImages(t, s, store.ImagesConfig{SyncEvery: time.Millisecond, Budget: budget, RetainEvery: time.Hour})
+	if err := im.Retain(t.Context()); err != nil { // that of the start is over
+		t.Fatal(err)
+	}
+	kept := func() int64 {
+		st, err := im.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Images[inspection.ImageKept].Bytes
+	}
+	for round := range uint64(2) {
+		for seq := 20*round + 1; seq <= 20*round+20; seq++ {
+			im.Keep(withImage(t, s, seq, inspection.Fail, size, nil))
+			until(t, "image to be settled", func() bool { return state(t, s, seq) != inspection.ImagePending })
+		}
+		until(t, "images to be within their budget", func() bool { return kept() <= budget })
+	}
+	if got := kept(); got < budget-size {
+		t.Errorf("%d bytes are kept of a budget of %d: more was given up than that takes", got, budget)
+	}
+}
+
 // sample returns a gauge's value, by its only label if it has one.
 func sample(t *testing.T, reg *prometheus.Registry, name, label string) float64 {
 	t.Helper()

@@ -226,6 +226,9 @@ func (g *group) finish() {
 		}
 	}
 	g.marks = g.marks[:0]
+	if g.im.keptBytes.Load() > g.im.budgetEnd.Load() {
+		g.im.lookNow()
+	}
 }
 
 // place makes a written file durable under its name. The file is closed in any case.
