@@ -95,6 +95,7 @@ type Images struct {
 	shed chan struct{} // one token: retention should look now
 
 	retaining chan struct{} // holds a token while Retain runs
+	clock     clock         // guarded by retaining
 	room      room
 	growth    growth
 
@@ -119,7 +120,7 @@ func NewImages(ctx context.Context, cfg ImagesConfig, s *Store, log *slog.Logger
 	im := &Images{
 		cfg: cfg.withDefaults(), store: s, log: log, dir: filepath.Join(s.cfg.Dir, imagesDir),
 		work: make(chan struct{}, 1), shed: make(chan struct{}, 1),
-		retaining: make(chan struct{}, 1), done: make(chan struct{}),
+		retaining: make(chan struct{}, 1), done: make(chan struct{}), clock: newClock(s.cfg.Now()),
 	}
 	im.budgetEnd.Store(math.MaxInt64) // until retention has looked, which it does first
 	var err error

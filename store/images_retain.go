@@ -54,11 +54,16 @@ func (im *Images) Retain(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	now := im.store.cfg.Now()
+	aged, jumped := im.clock.aged(now)
+	if jumped {
+		im.log.Warn("the clock went forward by more than a day: images are given up by age as if it had not, until it is set back or assayd is restarted; restart assayd when the clock is right",
+			"clock", now, "images_age_by", aged)
+	}
 	for rank, days := range [...]int{rankPass: im.cfg.PassDays, rankReviewed: im.cfg.Days, rankUnreviewed: im.cfg.Days} {
 		if days == 0 {
 			continue
 		}
-		before := now.AddDate(0, 0, -days).UnixMicro()
+		before := aged.AddDate(0, 0, -days).UnixMicro()
 		for {
 			rows, err := im.store.readImages(ctx, fmt.Sprintf("image_state = 'kept' AND shed_rank = ?1 AND received < ?2 ORDER BY received, n LIMIT %d", shedBatch), rank, before)
 			if err != nil {
@@ -129,6 +134,34 @@ func (im *Images) over(ctx context.Context, wanted int64) (int64, string, error)
 		}
 	}
 	return 0, "", nil
+}
+
+// clockSlack is how far the wall clock may run ahead of the monotonic one before it is no longer believed.
+const clockSlack = 24 * time.Hour
+
+// clock says what time it is for the age of images. An image that is given up does not come back, so a wall clock that
+// jumps forward while the node runs (a wrong time server, an RTC that comes to life) makes no image older: time goes on
+// from the start at the monotonic clock's pace, a day ahead at most. Where the machine slept, age lags by as much until the
+// node is restarted. What the clock says at the start is believed: one that is wrong already looks like a plant that stood
+// still for as long, whose images are due.
+type clock struct {
+	wall   time.Time // at the start, without its monotonic reading
+	start  time.Time // the same moment, with it
+	warned bool
+}
+
+func newClock(wall time.Time) clock { return clock{wall: wall.Round(0), start: time.Now()} }
+
+// aged returns the time by which images age, and whether now is newly not it.
+func (c *clock) aged(now time.Time) (_ time.Time, jumped bool) {
+	limit := c.wall.Add(time.Since(c.start) + clockSlack)
+	if !now.After(limit) {
+		c.warned = false
+		return now, false
+	}
+	jumped = !c.warned
+	c.warned = true
+	return limit, jumped
 }
 
 // giveUp marks images shed and then removes their files: a crash in between leaves a file too many, never a row that

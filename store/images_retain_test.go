@@ -2,6 +2,9 @@ package store_test
 
 import (
 	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +54,82 @@ func TestImagesRetentionByAge(t *testing.T) {
 		t.Errorf("files are %v, want 3", got)
 	}
 	noKeptWithoutBytes(t, s, im)
+}
+
+// A clock that jumps forward makes no image older; one that is right again, or was so at the start, does.
+func TestImagesDoNotAgeByAJumpOfTheClock(t *testing.T) {
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	var ahead atomic.Int64 // days
+	now := func() time.Time { return start.AddDate(0, 0, int(ahead.Load())) }
+	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir(), Now: now}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	var log lines
+	cfg := store.ImagesConfig{SyncEvery: time.Millisecond, PassDays: 7, Days: 90, RetainEvery: time.Hour}
+	images := func() *store.Images {
+		im, err := store.NewImages(t.Context(), cfg, s, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return im
+	}
+	im := images()
+	for seq, v := range map[uint64]inspection.Verdict{1: inspection.Fail, 2: inspection.Pass, 3: inspection.Pass} {
+		im.Keep(withImage(t, s, seq, v, 100, func(e *inspection.Entry) {
+			if e.Received = start; seq == 3 {
+				e.Received = start.AddDate(0, 0, -8)
+			}
+		}))
+		until(t, "image to be settled", func() bool { return state(t, s, seq) != inspection.ImagePending })
+	}
+	look := func(days int64, want ...inspection.ImageState) {
+		t.Helper()
+		ahead.Store(days)
+		if err := im.Retain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range want {
+			if got := state(t, s, uint64(i+1)); got != want {
+				t.Errorf("clock %d days ahead: image %d is %s, want %s", days, i+1, got, want)
+			}
+		}
+	}
+	kept, shed := inspection.ImageKept, inspection.ImageShed
+	look(200, kept, kept, shed) // the third is too old by any clock
+	look(200, kept, kept, shed)
+	if got := strings.Count(log.String(), "the clock went forward"); got != 1 {
+		t.Errorf("the log says %d times that the clock went forward, want once:\n%s", got, log.String())
+	}
+	look(0, kept, kept, shed)
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ahead.Store(20) // the plant stood still for so long
+	im = images()
+	look(20, kept, shed, shed)
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lines is a log.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func TestImagesBudgetShedsWhatMattersLeastFirst(t *testing.T) {
