@@ -16,7 +16,7 @@ var (
 	ErrNotReady = errors.New("not ready")
 	// ErrOverloaded: a bounded queue is full; the caller should try another node or fall back.
 	ErrOverloaded = errors.New("overloaded")
-	// ErrDeadline: the job cannot be, or was not, judged before its deadline.
+	// ErrDeadline: the job cannot be, or was not, judged before its deadline, or a query took longer than it may.
 	ErrDeadline = errors.New("deadline exceeded")
 	// ErrFrameConflict: a frame key came back with another image than the one recorded under it.
 	ErrFrameConflict = errors.New("same frame key with another image")

@@ -11,7 +11,8 @@ import (
 // Config says where and how results are kept. The zero value of every field but Dir is what we would deploy.
 type Config struct {
 	Dir         string           // data directory, made when missing; a local disk, never a network share
-	Readers     int              // connections that read; 0 means 4
+	Readers     int              // connections that answer queries; 0 means 4
+	QueryTime   time.Duration    // how long a query for results may take, the wait for a connection included; 0 means 20 s
 	BusyTimeout time.Duration    // how long SQLite waits for a lock that another program holds (a backup); 0 means 5 s
 	Now         func() time.Time // wall clock for received and recorded; nil means time.Now
 }
@@ -19,6 +20,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Readers == 0 {
 		c.Readers = 4
+	}
+	if c.QueryTime == 0 {
+		c.QueryTime = 20 * time.Second // less than the 30 s that the command line waits, so that it hears why
 	}
 	if c.BusyTimeout == 0 {
 		c.BusyTimeout = 5 * time.Second
@@ -36,6 +40,8 @@ func (c Config) Validate() error {
 		return errors.New("store: dir is empty: name a directory on a local disk")
 	case c.Readers < 0 || c.Readers > 64:
 		return fmt.Errorf("%w: store: readers is %d: use 1 to 64, or 0 for 4", inspection.ErrInvalid, c.Readers)
+	case c.QueryTime < 0:
+		return fmt.Errorf("%w: store: query time %v is negative: use a positive one, or 0 for 20 s", inspection.ErrInvalid, c.QueryTime)
 	case c.BusyTimeout < 0:
 		return fmt.Errorf("%w: store: busy timeout %v is negative", inspection.ErrInvalid, c.BusyTimeout)
 	}

@@ -11,8 +11,11 @@ import (
 
 // Get returns a result with all its evidence, or an error that wraps inspection.ErrNotFound.
 func (s *Store) Get(ctx context.Context, id inspection.ResultID) (inspection.Result, error) {
-	r, err := s.get(ctx, id)
-	if err != nil {
+	var r *row
+	if err := s.answer(ctx, func(ctx context.Context) (err error) {
+		r, err = s.get(ctx, s.asks, id)
+		return err
+	}); err != nil {
 		return inspection.Result{}, fmt.Errorf("store: result %s: %w", id, err)
 	}
 	return r.Result, nil
@@ -25,7 +28,7 @@ func (s *Store) Lookup(ctx context.Context, key inspection.FrameKey) (inspection
 	if s.isNew(ctx, key) {
 		return inspection.Result{}, fmt.Errorf("store: frame %s: %w", key, s.closed(inspection.ErrNotFound))
 	}
-	r, err := s.get(ctx, key.ID())
+	r, err := s.get(ctx, s.own, key.ID())
 	switch {
 	case err != nil:
 		return inspection.Result{}, fmt.Errorf("store: frame %s: %w", key, err)
@@ -35,17 +38,17 @@ func (s *Store) Lookup(ctx context.Context, key inspection.FrameKey) (inspection
 	return r.Result, nil
 }
 
-func (s *Store) get(ctx context.Context, id inspection.ResultID) (*row, error) {
+func (s *Store) get(ctx context.Context, from *reader, id inspection.ResultID) (*row, error) {
 	// Many a question is about something that is not there: it ends here, on one prepared look-up.
 	var there int
-	if err := s.exists.QueryRowContext(ctx, id).Scan(&there); err != nil {
+	if err := from.exists.QueryRowContext(ctx, id).Scan(&there); err != nil {
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, inspection.ErrNotFound
 		}
 		return nil, s.closed(err)
 	}
 	var found *row
-	err := s.snapshot(ctx, func(q querier) error {
+	err := s.snapshot(ctx, from, func(q querier) error {
 		rs, err := readResults(ctx, q, "SELECT "+resultColumns+" FROM results r WHERE r.id = ?1", id)
 		if err != nil {
 			return err

@@ -179,7 +179,7 @@ func (im *Images) Close() error {
 // Open opens a result's image, to be closed by the caller. ErrNotFound when there is no such result or its bytes are not
 // kept; the ImageInfo then says why.
 func (im *Images) Open(ctx context.Context, id inspection.ResultID) (io.ReadSeekCloser, inspection.ImageInfo, error) {
-	r, err := im.store.get(ctx, id)
+	r, err := im.store.get(ctx, im.store.asks, id)
 	if err != nil {
 		return nil, inspection.ImageInfo{}, fmt.Errorf("image of result %s: %w", id, err)
 	}

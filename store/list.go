@@ -42,11 +42,13 @@ func (s *Store) List(ctx context.Context, q inspection.Query) (inspection.Page, 
 	}
 	query, args := sel.page(after, q.Ascending, limit+1)
 	var rs []*row
-	if err := s.snapshot(ctx, func(qr querier) (err error) {
-		if rs, err = readResults(ctx, qr, query, args...); err != nil {
-			return err
-		}
-		return complete(ctx, qr, rs[:min(len(rs), limit)], withoutPictures)
+	if err := s.answer(ctx, func(ctx context.Context) error {
+		return s.snapshot(ctx, s.asks, func(qr querier) (err error) {
+			if rs, err = readResults(ctx, qr, atOnce(query), args...); err != nil {
+				return err
+			}
+			return complete(ctx, qr, rs[:min(len(rs), limit)], withoutPictures)
+		})
 	}); err != nil {
 		return inspection.Page{}, fmt.Errorf("store: list results: %w", err)
 	}

@@ -62,7 +62,7 @@ type imageRow struct {
 // readImages runs a query for images; the terms follow WHERE.
 func (s *Store) readImages(ctx context.Context, terms string, args ...any) ([]imageRow, error) {
 	var out []imageRow
-	err := s.snapshot(ctx, func(q querier) error {
+	err := s.snapshot(ctx, s.own, func(q querier) error {
 		rows, err := q.QueryContext(ctx, "SELECT n, id, image_ref, image_size, image_xxh128, received FROM results WHERE "+terms, args...)
 		if err != nil {
 			return err

@@ -91,7 +91,7 @@ func TestListsWalkAnIndex(t *testing.T) {
 
 func explain(t *testing.T, s *Store, query string, args []any) string {
 	t.Helper()
-	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...) //nolint:sqlclosecheck // each closes it
+	rows, err := s.asks.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...) //nolint:sqlclosecheck // each closes it
 	if err != nil {
 		t.Fatalf("explain %s: %v", query, err)
 	}
@@ -112,7 +112,7 @@ func explain(t *testing.T, s *Store, query string, args []any) string {
 
 // recount says where the sums differ from the rows, and nothing where they agree.
 func recount(ctx context.Context, s *Store) (wrong string, err error) {
-	err = s.snapshot(ctx, func(q querier) error {
+	err = s.snapshot(ctx, s.asks, func(q querier) error {
 		//nolint:sqlclosecheck // each closes it
 		rows, err := q.QueryContext(ctx, `
 			WITH counted AS (SELECT simulated, effective_verdict AS verdict, image_state, count(*) AS results, sum(image_size) AS bytes FROM results GROUP BY 1, 2, 3),
@@ -196,7 +196,7 @@ func TestInsertsAreCheap(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	for query, trees := range map[string]int{insertResult: 12, insertJudgement: 1} {
-		rows, err := s.read.QueryContext(t.Context(), "EXPLAIN "+query, make([]any, strings.Count(query, "?"))...)
+		rows, err := s.asks.db.QueryContext(t.Context(), "EXPLAIN "+query, make([]any, strings.Count(query, "?"))...)
 		if err != nil {
 			t.Fatal(err)
 		}

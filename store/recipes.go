@@ -79,7 +79,7 @@ func (t *tx) insertRecipe(r RecipeRevision) error {
 // RecipeRevision returns a revision with its YAML and pictures; revision 0 means the latest. ErrNotFound when there is none.
 func (s *Store) RecipeRevision(ctx context.Context, name string, revision int) (RecipeRevision, error) {
 	r := RecipeRevision{Name: name}
-	err := s.snapshot(ctx, func(q querier) error {
+	err := s.snapshot(ctx, s.own, func(q querier) error {
 		rows, err := q.QueryContext(ctx, `SELECT revision, digest, yaml, imported_at FROM recipe_revisions
 			WHERE name = ?1 AND (?2 = 0 OR revision = ?2) ORDER BY revision DESC LIMIT 1`, name, revision)
 		if err != nil {
@@ -115,7 +115,7 @@ func (s *Store) RecipeRevision(ctx context.Context, name string, revision int) (
 // every recipe, by name. There may be none.
 func (s *Store) RecipeRevisions(ctx context.Context, name string) ([]RecipeRevision, error) {
 	var out []RecipeRevision
-	err := s.snapshot(ctx, func(q querier) error {
+	err := s.snapshot(ctx, s.own, func(q querier) error {
 		rows, err := q.QueryContext(ctx, `SELECT name, revision, digest, imported_at FROM recipe_revisions
 			WHERE ?1 = '' OR name = ?1 ORDER BY name, revision DESC`, name)
 		if err != nil {

@@ -148,7 +148,7 @@ const idPrefix = 16
 func (s *Store) lastSeq(ctx context.Context, key inspection.FrameKey) (last uint64, err error) {
 	prefix := string(key.ID()[:idPrefix])
 	var id string
-	err = s.read.QueryRowContext(ctx, "SELECT id FROM results WHERE id > ?1 AND id < ?1 || 'g' ORDER BY id DESC LIMIT 1", prefix).Scan(&id)
+	err = s.own.db.QueryRowContext(ctx, "SELECT id FROM results WHERE id > ?1 AND id < ?1 || 'g' ORDER BY id DESC LIMIT 1", prefix).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}

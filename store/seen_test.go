@@ -68,7 +68,7 @@ func TestSeenAgreesWithTheDatabase(t *testing.T) {
 			for session := range 3 {
 				for seq := uint64(1); seq <= 8; seq++ {
 					key := seenKey(session+1, seq)
-					r, want := s.get(t.Context(), key.ID())
+					r, want := s.get(t.Context(), s.asks, key.ID())
 					above := false
 					if k := s.seen.of[seenKey(session+1, 0)]; k != nil && k.state == seenKnown {
 						above = seq > k.last

@@ -35,7 +35,7 @@ type Stats struct {
 // sums reads what the database counts.
 func (s *Store) sums(ctx context.Context) (Stats, error) {
 	st := Stats{Results: map[inspection.Verdict]int64{}, Images: map[inspection.ImageState]Amount{}}
-	err := s.snapshot(ctx, func(q querier) error {
+	err := s.snapshot(ctx, s.own, func(q querier) error {
 		rows, err := q.QueryContext(ctx, "SELECT simulated, verdict, image_state, results, bytes FROM tallies")
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,10 +22,10 @@ type Store struct {
 	lock *os.File
 
 	w    *writer
-	read *sql.DB
+	asks *reader // for those who ask: their queries may be slow and many
+	own  *reader // for what a frame, retention and the status wait for: no query of anybody else holds it up
 
-	exists *sql.Stmt // on the read pool: is there a result with this id
-	seen   *seen
+	seen *seen
 
 	closing chan struct{}
 	once    sync.Once
@@ -74,11 +73,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	}
 	// From here on the writer's own connection is given up whenever it is let go of, so that a fault cannot stick to it.
 	db.SetMaxIdleConns(-1)
-	if s.read, err = openPool(path, cfg, cfg.Readers, true); err != nil {
+	if s.asks, err = openReader(ctx, path, cfg, cfg.Readers); err != nil {
 		return nil, err
 	}
-	if s.exists, err = s.read.PrepareContext(ctx, "SELECT 1 FROM results WHERE id = ?1"); err != nil {
-		return nil, fmt.Errorf("store: database %s: %w", path, err)
+	if s.own, err = openReader(ctx, path, cfg, ownReaders); err != nil {
+		return nil, err
 	}
 	s.m = newMetrics(reg)
 	return s, nil
@@ -90,11 +89,10 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		var errs []error
-		if s.exists != nil {
-			errs = append(errs, s.exists.Close())
-		}
-		if s.read != nil {
-			errs = append(errs, s.read.Close())
+		for _, r := range []*reader{s.asks, s.own} {
+			if r != nil {
+				errs = append(errs, r.exists.Close(), r.db.Close())
+			}
 		}
 		if s.w != nil {
 			errs = append(errs, s.w.close())
@@ -115,25 +113,6 @@ func (s *Store) closed(err error) error {
 	default:
 	}
 	return err
-}
-
-// snapshot runs fn with a read transaction: everything that fn reads is of one moment.
-func (s *Store) snapshot(ctx context.Context, fn func(q querier) error) (err error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return s.closed(fmt.Errorf("begin to read: %w", err))
-	}
-	defer func() {
-		if rerr := tx.Rollback(); err == nil && !errors.Is(rerr, sql.ErrTxDone) {
-			err = rerr
-		}
-	}()
-	return s.closed(fn(tx))
-}
-
-// querier is what reads: a read transaction, or the writer's own.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // changes tells watchers that something was committed.

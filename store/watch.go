@@ -74,7 +74,7 @@ func (s *Store) watchStart(ctx context.Context, cursor string) (uint64, error) {
 
 // lastRevision returns the last revision that was given out.
 func (s *Store) lastRevision(ctx context.Context) (last uint64, err error) {
-	err = s.snapshot(ctx, func(q querier) error {
+	err = s.snapshot(ctx, s.asks, func(q querier) error {
 		last, err = readRevision(ctx, q)
 		return err
 	})
@@ -92,7 +92,7 @@ func readRevision(ctx context.Context, q querier) (last uint64, err error) {
 // changedAfter returns the next changes after a revision, at most watchPage, and the revision up to which they are all.
 func (s *Store) changedAfter(ctx context.Context, sel *selection, after uint64) (rs []*row, upTo uint64, err error) {
 	query, args := sel.changes(after)
-	err = s.snapshot(ctx, func(q querier) error {
+	err = s.snapshot(ctx, s.asks, func(q querier) error {
 		if upTo, err = readRevision(ctx, q); err != nil {
 			return err
 		}
