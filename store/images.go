@@ -179,26 +179,44 @@ func (im *Images) Close() error {
 // Open opens a result's image, to be closed by the caller. ErrNotFound when there is no such result or its bytes are not
 // kept; the ImageInfo then says why.
 func (im *Images) Open(ctx context.Context, id inspection.ResultID) (io.ReadSeekCloser, inspection.ImageInfo, error) {
+	info, err := im.kept(ctx, id)
+	if err != nil {
+		return nil, info, err
+	}
+	return im.openKept(ctx, id, info)
+}
+
+// kept returns what a result says of its image, with an error unless that is kept.
+func (im *Images) kept(ctx context.Context, id inspection.ResultID) (inspection.ImageInfo, error) {
 	r, err := im.store.get(ctx, im.store.asks, id)
 	if err != nil {
-		return nil, inspection.ImageInfo{}, fmt.Errorf("image of result %s: %w", id, err)
+		return inspection.ImageInfo{}, fmt.Errorf("image of result %s: %w", id, err)
 	}
 	if r.Image.State != inspection.ImageKept {
-		return nil, r.Image, fmt.Errorf("image of result %s is %s: %w", id, r.imageState, inspection.ErrNotFound)
+		return r.Image, fmt.Errorf("image of result %s is %s: %w", id, r.imageState, inspection.ErrNotFound)
 	}
-	f, err := im.root.Open(r.Image.Ref)
+	return r.Image, nil
+}
+
+// openKept opens an image that was kept when its row was read. Where its file is gone the row is read again, for the image
+// may have been given up meanwhile.
+func (im *Images) openKept(ctx context.Context, id inspection.ResultID, info inspection.ImageInfo) (io.ReadSeekCloser, inspection.ImageInfo, error) {
+	f, err := im.root.Open(info.Ref)
 	if errors.Is(err, fs.ErrNotExist) {
-		im.log.Error("an image that was kept is gone: somebody removed it from the data directory", "result", id, "file", r.Image.Ref)
+		if info, err = im.kept(ctx, id); err != nil {
+			return nil, info, err
+		}
+		im.log.Error("an image that was kept is gone: somebody removed it from the data directory", "result", id, "file", info.Ref)
 		if err := im.mark(ctx, []mark{{id: id, from: inspection.ImageKept, to: inspection.ImageLost}}); err != nil {
 			im.log.Warn("an image could not be marked lost", "result", id, "error", err)
 		}
-		r.Image.State = inspection.ImageLost
-		return nil, r.Image, fmt.Errorf("image of result %s is lost: %w", id, inspection.ErrNotFound)
+		info.State = inspection.ImageLost
+		return nil, info, fmt.Errorf("image of result %s is lost: %w", id, inspection.ErrNotFound)
 	}
 	if err != nil {
-		return nil, r.Image, fmt.Errorf("open image of result %s: %w", id, err)
+		return nil, info, fmt.Errorf("open image of result %s: %w", id, err)
 	}
-	return f, r.Image, nil
+	return f, info, nil
 }
 
 // imagePath is where a picture lies below the images folder: by the day of its receipt, UTC.

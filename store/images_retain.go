@@ -165,7 +165,8 @@ func (c *clock) aged(now time.Time) (_ time.Time, jumped bool) {
 }
 
 // giveUp marks images shed and then removes their files: a crash in between leaves a file too many, never a row that
-// says kept of bytes that are gone.
+// says kept of bytes that are gone. A file that cannot be removed is an error after all others are: who wants room must not
+// go on giving images up for none.
 func (im *Images) giveUp(ctx context.Context, rows []imageRow, cause string) error {
 	marks := make([]mark, len(rows))
 	for i, r := range rows {
@@ -174,11 +175,18 @@ func (im *Images) giveUp(ctx context.Context, rows []imageRow, cause string) err
 	if err := im.mark(ctx, marks); err != nil {
 		return fmt.Errorf("give images up for %s: %w", cause, err)
 	}
+	im.m.given.WithLabelValues(inspection.ImageShed.String(), cause).Add(float64(len(rows)))
+	var left int
+	var first error
 	for _, r := range rows {
 		if err := im.root.Remove(r.ref); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove image %s: %w", r.ref, err)
+			if left++; first == nil {
+				first = err
+			}
 		}
 	}
-	im.m.given.WithLabelValues(inspection.ImageShed.String(), cause).Add(float64(len(rows)))
+	if left > 0 {
+		return fmt.Errorf("%d files of images that were given up for %s are left until the next start, see to the images folder: %w", left, cause, first)
+	}
 	return nil
 }
