@@ -138,7 +138,12 @@ func (d *document) validateEvidence(m *Manifest, fields []string) {
 		d.errorf(fieldActivation, "softmax over one class is always 1: use sigmoid or none, or state the background")
 	}
 	if slices.Contains(fields, fieldRegionAt) {
-		d.validateRegionAt(out, out.Decoder == DecoderAnomaly || out.Activation == ActivationSigmoid || channels == 1)
+		half := out.Decoder == DecoderAnomaly || out.Activation == ActivationSigmoid || channels == 1
+		if !half && out.Activation == ActivationNone && out.Background == nil && !d.given(fieldRegionAt) {
+			d.errorf(fieldRegionAt, "required by activation: none without a background: 0.5 where the graph decides each class alone (sigmoid), "+
+				"0 where the classes share one total (softmax), so that every pixel is of its strongest")
+		}
+		d.validateRegionAt(out, half)
 	}
 	if slices.Contains(fields, fieldMinRegion) {
 		if !d.given(fieldMinRegion) {

@@ -24,7 +24,9 @@ func TestEvidenceManifestsFillInWhatIsLeftOut(t *testing.T) {
 	}{
 		{"classify", "{decoder: classifier, tensors: {scores: s}, activation: softmax}", "[good, bad]", Output{Activation: ActivationSoftmax}},
 		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: softmax, background: 0}", "[a]", Output{Activation: ActivationSoftmax, Background: &zero, MinRegion: 1}},
-		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: none}", "[a, b]", Output{Activation: ActivationNone, MinRegion: 1}},
+		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: none, region_at: 0}", "[a, b]", Output{Activation: ActivationNone, MinRegion: 1}},
+		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: none, region_at: 0.5}", "[a, b]", Output{Activation: ActivationNone, MinRegion: 1, RegionAt: 0.5}},
+		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: none, background: 0}", "[a, b]", Output{Activation: ActivationNone, Background: &zero, MinRegion: 1}},
 		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: none}", "[a]", Output{Activation: ActivationNone, MinRegion: 1, RegionAt: 0.5}},
 		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: sigmoid, min_region: 7}", "[a, b]", Output{Activation: ActivationSigmoid, MinRegion: 7, RegionAt: 0.5}},
 		{"segment", "{decoder: segmentation, tensors: {labels: l}, background: 0}", "[a, b]", Output{Background: &zero, MinRegion: 1}},
@@ -67,6 +69,7 @@ func TestEvidenceManifestsRefuse(t *testing.T) {
 		{"segment", "{decoder: segmentation, tensors: {labels: l}, region_at: 0.5}", "[a, b]", "output.region_at: has no effect"},
 		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: softmax, region_at: 1.5}", "[a, b]", "output.region_at: 1.5"},
 		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: sigmoid, region_at: 0}", "[a, b]", "output.region_at: 0"},
+		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: none}", "[a, b]", "output.region_at: required by activation: none without a background: 0.5 where"},
 		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: softmax, normalization: {" + anomalib1 + "}}", "[a, b]", "output.normalization: has no effect"},
 		{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: softmax, min_region: 0}", "[a, b]", "output.min_region: 0"},
 		{"anomaly", "{decoder: anomaly, tensors: {label: l}}", "[a]", "anomaly needs a map, a score or both"},

@@ -188,7 +188,7 @@ type Output struct {
 	Background    *int              `yaml:"background"`    // ssd, rfdetr, segmentation: index of the class that means nothing, if the graph has one; not counted in Labels
 	Activation    string            `yaml:"activation"`    // rfdetr, classifier, segmentation with scores: what makes scores of the graph's numbers: none, softmax or sigmoid; required there
 	LabelOffset   int               `yaml:"label_offset"`  // detections: the graph's number of the first label, 0 or 1; left out: 0
-	RegionAt      float64           `yaml:"region_at"`     // segmentation with scores, anomaly: score from which a pixel belongs to a region; left out: 0.5, and 0 where a segmentation's classes share one total
+	RegionAt      float64           `yaml:"region_at"`     // segmentation with scores, anomaly: score from which a pixel belongs to a region; left out: 0.5, and 0 where a segmentation's classes share one total; required where nobody can know whether they do
 	MinRegion     int               `yaml:"min_region"`    // segmentation, anomaly: regions of fewer px of the map are left out; left out: 1
 	Normalization *Normalization    `yaml:"normalization"` // anomaly: how anomalib 1's raw scores become scores; left out: the graph does it
 	ScoreFloor    float64           `yaml:"score_floor"`   // candidates below are never decoded, above 0 and below 1; left out: 0.01. A recipe's report_at may not lie below

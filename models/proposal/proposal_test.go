@@ -111,6 +111,7 @@ var graphs = []struct {
 		"task", "inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std", "output.decoder", "output.tensors", "labels",
 	}},
 	{"segmenter", Options{Labels: append([]string{"chip"}, three...)}, segmentation, []string{"inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std"}},
+	{"segmenter-sigmoid", Options{Labels: append([]string{"chip"}, three...)}, segmentation, []string{"inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std"}},
 	{"class-map", Options{Labels: three}, segmentation, []string{
 		"inputs[0].color", "inputs[0].resize", "inputs[0].scale", "inputs[0].mean", "inputs[0].std", "output.background",
 	}},

@@ -125,12 +125,20 @@ func scoresOfPixels(f *facts, out onnx.Tensor) []candidate {
 	c := candidate{
 		rank: byShape, family: "semantic segmentation", decoder: segmentation, task: models.TaskSegment, classes: max(out.Shape[1], 0), background: true,
 		because: "the only output has scores for each pixel, " + say(out),
-		tensors: []tensor{{models.RoleScores, out}}, pixels: unknownPixels(), output: []field{f.activation(out), backgroundClass()},
+		tensors: []tensor{{models.RoleScores, out}}, pixels: unknownPixels(), output: []field{f.activation(out)},
+	}
+	switch maker := f.model.Maker(out.Name); {
+	case slices.Contains(alone, maker):
+		c.output = append(c.output, known("region_at", "0.5", fmt.Sprintf("%s decides each class alone, and the strongest may be next to nothing", maker)))
+	case maker == "Softmax" && out.Shape[1] != 1:
+		c.output = append(c.output, known("region_at", "0", "the classes share one total, and the strongest is enough"))
+	}
+	if out.Shape[1] == 1 {
+		c.background = false
+	} else {
+		c.output = append(c.output, backgroundClass())
 	}
 	cs := []candidate{c}
-	if out.Shape[1] == 1 {
-		cs[0].background, cs[0].output = false, cs[0].output[:1]
-	}
 	if out.Shape[1] <= 1 {
 		cs = append(cs, anomalib1(byShape, "the only output, "+say(out)+", may be a map of how anomalous each pixel is", tensor{roleMap, out}))
 	}
@@ -141,10 +149,13 @@ func backgroundClass() field {
 	return unknown("background", "index of the class that means nothing, mostly 0; remove it if every class is a label")
 }
 
+// alone are the operators that make a score of each number by itself.
+var alone = []string{"Sigmoid", "HardSigmoid"}
+
 // activation says what is left to do with scores, by what the graph did last.
 func (f *facts) activation(t onnx.Tensor) field {
 	maker := f.model.Maker(t.Name)
-	if slices.Contains([]string{"Softmax", "Sigmoid", "HardSigmoid"}, maker) {
+	if maker == "Softmax" || slices.Contains(alone, maker) {
 		return known("activation", "none", fmt.Sprintf("the graph's last step is %s", maker))
 	}
 	return unknown("activation", fmt.Sprintf("softmax if one class of many is right, sigmoid if each is decided alone, none if scores lie in 0..1; the graph's last step is %s", maker))

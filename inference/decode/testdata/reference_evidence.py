@@ -155,6 +155,7 @@ def segmentation():
         if activation == "sigmoid":
             winner = np.where(best >= 0.5, winner, -1)
         out = f"{{decoder: segmentation, tensors: {{scores: s}}, activation: {activation}, min_region: {least}, score_floor: 0.3"
+        out += ", region_at: 0" if activation == "none" else ""
         out += "}" if background is None else f", background: {background}}}"
         case("segmentation, " + name, "segment", out, labels, [("s", raw)], p, segments(winner, best, labels, background, Geometry(*shape, p), least, 0.3))
     for shape, background in [((2, 8, 16), 0), ((2, 1, 8, 16), None)]:

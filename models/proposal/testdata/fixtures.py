@@ -163,6 +163,7 @@ FIXTURES = {
     "one-score": graph([images(name="input")], [("score", F, [1, 1], "Sigmoid")]),
     "flat-rows": graph([images(name="input")], [("graph2_flat_predictions", F, ["rows", 7], "")]),
     "segmenter": graph([images("batch", name="input")], [("output", F, ["batch", 4, 64, 64], "Softmax")]),
+    "segmenter-sigmoid": graph([images("batch", name="input")], [("output", F, ["batch", 4, 64, 64], "Sigmoid")]),
     "class-map": graph([images(name="input")], [("output", I64, [1, 64, 64], "")]),
     "one-map": graph([images(name="input")], [("output", F, [1, 1, 64, 64], "")]),
     "anomalib1-patchcore": graph([images(name="input")], [("output", F, [1, 1, 64, 64], ""), ("565", F, [1], "")]),
