@@ -10,11 +10,14 @@ import (
 	"hash/crc32"
 	"image"
 	"image/color"
+	"image/color/palette"
+	"image/draw"
 	"image/jpeg"
 	"image/png"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"gocv.io/x/gocv"
@@ -123,6 +126,52 @@ func TestDecodePNGGivesEveryPixel(t *testing.T) {
 		got, want := p.Bytes()[3*i:3*i+3], rgba.Pix[4*i:4*i+3]
 		if got[0] != want[2] || got[1] != want[1] || got[2] != want[0] {
 			t.Fatalf("pixel %d: got BGR %v, want RGB %v", i, got, want)
+		}
+	}
+}
+
+// withChunk returns a PNG with a chunk more before its pixels.
+func withChunk(data []byte, kind string, body ...byte) []byte {
+	chunk := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
+	chunk = append(append(chunk, kind...), body...)
+	chunk = binary.BigEndian.AppendUint32(chunk, crc32.ChecksumIEEE(chunk[4:]))
+	return slices.Insert(bytes.Clone(data), pngHeaderSize, chunk...)
+}
+
+// The same pixels are the same grey, whatever a PNG says of its gamma, as a frame, as a template, and as raw pixels.
+func TestGrayOfAPNGDoesNotDependOnItsGamma(t *testing.T) {
+	w, p := newTestWorker(t), newTestPicture(t)
+	const width, height = 131, 77
+	scene, listed := colourScene(width, height), image.NewPaletted(image.Rect(0, 0, width, height), palette.Plan9)
+	draw.Draw(listed, listed.Rect, scene, image.Point{}, draw.Src)
+	for name, im := range map[string]image.Image{"colours": scene, "palette": listed} {
+		var rgb []byte
+		for y := range height {
+			for x := range width {
+				c := color.RGBAModel.Convert(im.At(x, y)).(color.RGBA)
+				rgb = append(rgb, c.R, c.G, c.B)
+			}
+		}
+		raw := inspection.Image{Format: inspection.FormatRaw, PixelFormat: inspection.RGB8, Width: width, Height: height, Stride: 3 * width, Data: inspection.NewBuffer(nil, rgb)}
+		if err := w.Decode(raw, Gray, p); err != nil {
+			t.Fatal(err)
+		}
+		want, plain := bytes.Clone(p.Bytes()), encodePNG(t, im)
+		for chunk, data := range map[string][]byte{
+			"no chunk": plain, "sRGB": withChunk(plain, "sRGB", 0),
+			"gAMA 1/2.2": withChunk(plain, "gAMA", 0, 0, 0xB1, 0x8F), "gAMA 1": withChunk(plain, "gAMA", 0, 1, 0x86, 0xA0),
+		} {
+			if err := w.Decode(pngImage(data), Gray, p); err != nil || !bytes.Equal(p.Bytes(), want) {
+				t.Errorf("%s, %s: another grey than of the same raw pixels (%v)", name, chunk, err)
+			}
+			tm, err := w.NewTemplate(inspection.Template{Key: "top", Format: inspection.FormatPNG, Data: data}, bytesSpec(width, height, Gray, Stretch), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(tm.fitted.Bytes(), want) {
+				t.Errorf("%s, %s: the template has another grey than the same raw pixels", name, chunk)
+			}
+			tm.Close()
 		}
 	}
 }

@@ -77,6 +77,9 @@ func (w *Worker) decodeInto(im inspection.Image, colour Colour, specs []Spec, le
 		if err := dst.reset(h.Width, h.Height, colour.Components()); err != nil {
 			return err
 		}
+		if dst.c < h.Channels {
+			return decodePNGAsGray(data, dst)
+		}
 		return decodePNG(data, dst)
 	}
 	if err := checkScans(data); err != nil {
@@ -105,5 +108,20 @@ func decodePNG(data []byte, dst *Picture) error {
 	if err := dst.write(func(d *gocv.Mat) error { return gocv.IMDecodeIntoMat(data, flags|ignoreOrientation, d) }); err != nil {
 		return fmt.Errorf("%w: PNG does not decode: %w", inspection.ErrImage, err)
 	}
+	return nil
+}
+
+// decodePNGAsGray decodes a colour PNG and makes it grey as raw pixels are. libpng would do so in linear light where the file
+// states its gamma, and the same pixels would be another picture.
+func decodePNGAsGray(data []byte, dst *Picture) error {
+	colours := NewPicture()
+	defer colours.Close()
+	if err := colours.reset(dst.w, dst.h, 3); err != nil {
+		return err
+	}
+	if err := decodePNG(data, colours); err != nil {
+		return err
+	}
+	luma(dst.buf, colours.buf, dst.w*dst.h, colours.rgb, false)
 	return nil
 }
