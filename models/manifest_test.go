@@ -153,6 +153,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		{"anchor of a crop", "resize: letterbox", "resize: crop\n    anchor: center", "m.yaml:9: inputs[0].anchor: has no effect"},
 		{"decode", "resize: letterbox", "resize: letterbox\n    decode: half", `m.yaml:9: inputs[0].decode: "half": want one of full, scaled`},
 		{"decode without effect", "resize: letterbox", "resize: none\n    decode: scaled", "m.yaml:9: inputs[0].decode: has no effect with resize: none"},
+		{"scaled beside a template", "resize: letterbox", "resize: letterbox\n    decode: scaled\n    sources: [frame, difference]", "m.yaml:9: inputs[0].decode: scaled: a frame is laid over its template"},
 		{"one input scaled", "    resize: letterbox\noutput:", "    resize: letterbox\n    decode: scaled\n  - {name: b, layout: NCHW, width: 8, height: 8, color: rgb, resize: stretch}\noutput:", "m.yaml:10: inputs[1].decode: full beside scaled"},
 		{"interpolation without effect", "resize: letterbox", "resize: none\n    interpolation: area", "m.yaml:9: inputs[0].interpolation: has no effect"},
 		{"anchor without effect", "resize: letterbox", "resize: stretch\n    anchor: center", "m.yaml:9: inputs[0].anchor: has no effect"},

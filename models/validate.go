@@ -90,6 +90,8 @@ func (d *document) validateDecode(field string, in *Input) {
 	case in.Decode != DecodeScaled:
 	case in.Resize == ResizeNone:
 		d.errorf(field+".decode", "has no effect with resize: none: remove it")
+	case in.NeedsReference():
+		d.errorf(field+".decode", "scaled: a frame is laid over its template, which is decoded in full, and the two would differ everywhere: remove it, or remove reference and difference from sources")
 	}
 }
 

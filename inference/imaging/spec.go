@@ -55,7 +55,7 @@ type Spec struct {
 	Sources       []Source
 	ChannelsLast  bool // NHWC instead of NCHW
 	Uint8         bool // the tensor holds bytes as they are; Scale, Mean and Std must change nothing
-	Scaled        bool // a JPEG may be decoded at a smaller scale, as long as that is not below what it is resized to
+	Scaled        bool // a JPEG may be decoded at a smaller scale, as long as that is not below what it is resized to; without effect beside a template
 	Resize        Resize
 	Area          bool    // filter by area instead of bilinear
 	Center        bool    // a letterboxed picture lies in the middle instead of top left
@@ -157,14 +157,14 @@ func (s Spec) Place(w, h int) (inspection.Placement, error) {
 }
 
 // scaleFor returns by how much smaller than its w x h px, 1, 2, 4 or 8 times, a JPEG may be decoded for inputs of specs: all
-// allow it, both sides remain at least what they are then resized to, and both are divided without a rest, so that
+// allow it and none is compared with a template, which is decoded in full, both sides remain at least what they are then resized to, and both are divided without a rest, so that
 // the smaller picture shows the frame from edge to edge, no more and no less.
 func scaleFor(specs []Spec, w, h int) int {
 	for scale := 8; scale > 1; scale /= 2 {
 		enough := len(specs) > 0 && w%scale == 0 && h%scale == 0
 		for _, s := range specs {
 			iw, ih := s.inner(w, h)
-			enough = enough && s.Scaled && s.Resize != ResizeNone && w/scale >= iw && h/scale >= ih
+			enough = enough && s.Scaled && !s.NeedsReference() && s.Resize != ResizeNone && w/scale >= iw && h/scale >= ih
 		}
 		if enough {
 			return scale

@@ -89,11 +89,11 @@ func (t *Template) Close() {
 	}
 }
 
-// sameSize refuses a frame that cannot be laid over the template pixel by pixel. A frame that was decoded smaller is judged by
-// what it is whole.
+// sameSize refuses a frame that cannot be laid over the template pixel by pixel. One that was decoded smaller cannot: it was
+// brought to its size by another filter.
 func (t *Template) sameSize(p *Picture) error {
-	if p.frameW != t.full.w || p.frameH != t.full.h {
-		return fmt.Errorf("%w: picture is %d x %d px, its template %q is %d x %d", inspection.ErrImage, p.frameW, p.frameH, t.key, t.full.w, t.full.h)
+	if p.w != t.full.w || p.h != t.full.h {
+		return fmt.Errorf("%w: picture is %d x %d px, its template %q is %d x %d", inspection.ErrImage, p.w, p.h, t.key, t.full.w, t.full.h)
 	}
 	return nil
 }
