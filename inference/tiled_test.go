@@ -185,7 +185,7 @@ func TestAFrameInTilesGetsOneAnswer(t *testing.T) {
 	j, err := e.Inspect(context.Background(), job(im))
 	im.Data.Release()
 	want := inspection.Box{X1: 20, Y1: 10, X2: 75, Y2: 60}
-	if err != nil || j.Verdict != inspection.Fail || len(j.Defects) != 1 || j.Defects[0].Box != want || j.Defects[0].Score != float64(float32(0.9)) {
+	if err != nil || j.Verdict != inspection.Fail || len(j.Defects) != 1 || j.Defects[0].Box != want || j.Defects[0].Score != 0.9 {
 		t.Fatalf("got %s, %+v, %v; want one at %v", j.Verdict, j.Defects, err, want)
 	}
 	if s.ran != 12 {

@@ -157,7 +157,7 @@ func (d *anomaly) whole(picture float64, p inspection.Placement) []inspection.Ca
 	if picture < d.floor {
 		return nil
 	}
-	return []inspection.Candidate{{Class: d.labels[0], Score: picture, Box: wholeFrame(p)}}
+	return []inspection.Candidate{{Class: d.labels[0], Score: decimal(picture), Box: wholeFrame(p)}}
 }
 
 // pictureScore is the graph's score of the whole picture, or the highest of its map where that shows the frame.

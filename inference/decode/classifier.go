@@ -29,7 +29,7 @@ func (d *classifier) Decode(outs []Output, sample int, p inspection.Placement) (
 	var candidates []inspection.Candidate
 	for class, s := range scores {
 		if s >= d.floor {
-			candidates = append(candidates, inspection.Candidate{Class: d.labels[class], Score: s, Box: wholeFrame(p)})
+			candidates = append(candidates, inspection.Candidate{Class: d.labels[class], Score: decimal(s), Box: wholeFrame(p)})
 		}
 	}
 	slices.SortStableFunc(candidates, func(a, b inspection.Candidate) int { return cmp.Compare(b.Score, a.Score) })

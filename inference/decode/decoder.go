@@ -51,7 +51,7 @@ func New(m models.Manifest) (Decoder, error) {
 	}
 	in := m.Inputs[0]
 	b := base{
-		labels: m.Labels, floor: m.Output.ScoreFloor, nms: m.NMS, activation: m.Output.Activation, names: m.Output.Tensors, axes: axes,
+		labels: m.Labels, floor: floor(m.Output.ScoreFloor), nms: m.NMS, activation: m.Output.Activation, names: m.Output.Tensors, axes: axes,
 		width: float64(in.Width), height: float64(in.Height), lists: new(sync.Pool),
 	}
 	switch m.Output.Decoder {
@@ -189,6 +189,14 @@ func score(v float32) (float64, bool) {
 	}
 	return min(max(s, 0), 1), true
 }
+
+// floor returns the threshold that a manifest states as float32 may hold it: graphs speak in float32, and the one nearest to 0.9
+// is below it. Their 0.9 reaches a threshold of 0.9.
+func floor(threshold float64) float64 { return min(threshold, float64(float32(threshold))) }
+
+// decimal returns the score that a candidate gets: s, or the number of seven decimals that is nearest to it where that is higher. So a
+// graph's 0.9 reaches a recipe's 0.9 too, and no score is ever less than the graph's.
+func decimal(s float64) float64 { return max(s, math.Round(s*1e7)/1e7) }
 
 func (t tensor) badScore(i int) error {
 	return fmt.Errorf("%w: output %q: value %d is %v, want a score of 0..1", inspection.ErrModelOutput, t.name, i, t.data[i])

@@ -356,6 +356,38 @@ func TestScoreSlackIsClamped(t *testing.T) {
 	}
 }
 
+// A score reaches the threshold that is written as it is, though the float32 of 0.9 is below 0.9.
+func TestAScoreReachesTheThresholdOfItsOwnValue(t *testing.T) {
+	for _, at := range []float64{0.01, 0.05, 0.07, 0.3, 0.35, 0.65, 0.7, 0.9, 0.97, 0.999, 0.8125463} {
+		v := float32(at)
+		rows := make([]float32, 2*6)
+		copy(rows, []float32{1, 1, 9, 9, v, 0})
+		for _, c := range []struct {
+			task, output string
+			outs         []Output
+		}{
+			{"detect", "{decoder: yolo-end2end, tensors: {output: o}, score_floor: %[1]v}", []Output{{"o", []int64{1, 2, 6}, rows}}},
+			{"classify", "{decoder: classifier, tensors: {scores: s}, activation: none, score_floor: %[1]v}", []Output{{"s", []int64{1, 1}, []float32{v}}}},
+			{"segment", "{decoder: segmentation, tensors: {scores: s}, activation: none, score_floor: %[1]v, region_at: %[1]v}", []Output{{"s", []int64{1, 1, 1, 7}, []float32{0, v, v, v, v, v, 0}}}},
+			{"anomaly", "{decoder: anomaly, tensors: {map: m}, score_floor: %[1]v, region_at: %[1]v}", []Output{{"m", []int64{1, 1, 3}, []float32{0, v, 0}}}},
+			{"anomaly", "{decoder: anomaly, tensors: {score: m}, score_floor: %[1]v}", []Output{{"m", []int64{1}, []float32{v}}}},
+		} {
+			_, d := evidenceModel(t, c.task, fmt.Sprintf(c.output, at), "a")
+			got, err := d.Decode(c.outs, 0, asIs)
+			if err != nil || len(got.Candidates) != 1 {
+				t.Errorf("%s, floor %v: got %v, %v, want a candidate of that score", c.task, at, got.Candidates, err)
+				continue
+			}
+			if s := got.Candidates[0].Score; s < at || s > at+1e-7 {
+				t.Errorf("%s: got score %v, want %v", c.task, s, at)
+			}
+			if c.task == "anomaly" && got.Heatmap != nil && got.Candidates[0].Mask == nil {
+				t.Errorf("region_at %v: no region where the map has that value", at)
+			}
+		}
+	}
+}
+
 // TestPaddingIsNoError: what rows hold that do not reach the floor, or lie beyond the count, does not matter if it is finite.
 func TestPaddingIsNoError(t *testing.T) {
 	for _, c := range []struct {

@@ -21,7 +21,7 @@ type mapped struct {
 }
 
 func newMapped(b base, m models.Manifest) mapped {
-	return mapped{base: b, regionAt: m.Output.RegionAt, minRegion: m.Output.MinRegion, scratches: new(sync.Pool)}
+	return mapped{base: b, regionAt: floor(m.Output.RegionAt), minRegion: m.Output.MinRegion, scratches: new(sync.Pool)}
 }
 
 // span are pixels of the frame along one axis, from inclusive, to exclusive.
@@ -147,7 +147,7 @@ func (d *mapped) candidates(s *scratch, regions []region, seen []scored) ([]insp
 	for i, f := range seen {
 		w := s.window(regions[f.number])
 		box := inspection.Box{X1: float64(w.x1), Y1: float64(w.y1), X2: float64(w.x2), Y2: float64(w.y2)}
-		out[i] = inspection.Candidate{Class: d.labels[f.class], Score: f.score, Box: box}
+		out[i] = inspection.Candidate{Class: d.labels[f.class], Score: decimal(f.score), Box: box}
 		if area += w.width() * w.height(); i == 0 || i < maxMasks && area <= maxMaskArea {
 			out[i].Mask = s.mask(f.number, regions[f.number], w)
 		}

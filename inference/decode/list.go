@@ -74,7 +74,7 @@ func (l *list) addRow(row, class int, score float64, box inspection.Box) error {
 		return nil
 	}
 	if len(l.found) == maxFound {
-		return fmt.Errorf("%w: more than %d candidates above the score floor of %v: raise output.score_floor, or look at what the model was fed", inspection.ErrModelOutput, maxFound, l.base.floor)
+		return fmt.Errorf("%w: more than %d candidates above the score floor of %v: raise output.score_floor, or look at what the model was fed", inspection.ErrModelOutput, maxFound, float32(l.base.floor))
 	}
 	l.found = append(l.found, found{class: class, score: score, box: box, row: row})
 	return nil
@@ -89,7 +89,7 @@ func (l *list) candidates() []inspection.Candidate {
 	l.found = suppress(l.found, l.base.nms.IoU, l.base.nms.ClassAgnostic)
 	out := make([]inspection.Candidate, len(l.found))
 	for i, f := range l.found {
-		out[i] = inspection.Candidate{Class: l.base.labels[f.class], Score: f.score, Box: l.place.Clip(f.box)}
+		out[i] = inspection.Candidate{Class: l.base.labels[f.class], Score: decimal(f.score), Box: l.place.Clip(f.box)}
 	}
 	return out
 }
