@@ -209,6 +209,29 @@ func TestFillCuts(t *testing.T) {
 	}
 }
 
+// int(size * long / short) is torchvision's size of the longer side.
+func TestCropHasTorchvisionsSize(t *testing.T) {
+	for _, size := range []int{32, 96, 224, 352, 640} {
+		for short := 32; short < 600; short++ {
+			for long := short; long < 1600; long++ {
+				s, want := Spec{Width: size, Height: size, Resize: Crop}, size*long/short
+				if w, h := s.inner(long, short); w != want || h != size {
+					t.Fatalf("%d x %d px for %d: got %d x %d, want %d x %d", long, short, size, w, h, want, size)
+				}
+				if w, h := s.inner(short, long); h != want || w != size {
+					t.Fatalf("%d x %d px for %d: got %d x %d, want %d x %d", short, long, size, w, h, size, want)
+				}
+			}
+		}
+	}
+	// An input that is no square is covered, and no more than that.
+	for _, c := range [][6]int{{200, 100, 400, 100, 400, 100}, {200, 100, 300, 300, 200, 200}, {100, 200, 300, 301, 199, 200}, {100, 200, 100, 500, 100, 500}} {
+		if w, h := (Spec{Width: c[0], Height: c[1], Resize: Crop}).inner(c[2], c[3]); w != c[4] || h != c[5] {
+			t.Errorf("%d x %d px for %d x %d: got %d x %d, want %d x %d", c[2], c[3], c[0], c[1], w, h, c[4], c[5])
+		}
+	}
+}
+
 // A picture that is hardly more than a line is not enlarged to gigabytes.
 func TestCropRefusesALine(t *testing.T) {
 	spec := Spec{Width: 64, Height: 64, Colour: Gray, Sources: []Source{FromFrame}, Resize: Crop, Scale: 1, Mean: []float64{0}, Std: []float64{1}}

@@ -178,9 +178,11 @@ func (s Spec) inner(w, h int) (int, int) {
 	switch s.Resize {
 	case Letterbox:
 	case Crop:
-		r := max(float64(s.Width)/float64(w), float64(s.Height)/float64(h))
-		long := func(n, least int) int { return max(int(float64(n)*r), least) } // as torchvision's Resize
-		return long(w, s.Width), long(h, s.Height)
+		// As torchvision's Resize: whole numbers, for a ratio in floats is a pixel short where the division has no rest.
+		if s.Width*h > s.Height*w {
+			return s.Width, s.Width * h / w
+		}
+		return s.Height * w / h, s.Height
 	default:
 		return s.Width, s.Height
 	}
