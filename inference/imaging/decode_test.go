@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"gocv.io/x/gocv"
@@ -84,10 +85,20 @@ func encodePNG(t testing.TB, im image.Image) []byte {
 	return b.Bytes()
 }
 
-// encodeWith encodes a JPEG of a kind that Go's own encoder cannot write.
-func encodeWith(t testing.TB, im *image.Gray, flag, value int) []byte {
+// encodeWith encodes a JPEG of a kind that Go's own encoder cannot write, grey or in colour.
+func encodeWith(t testing.TB, im image.Image, flag, value int) []byte {
 	t.Helper()
-	m, err := gocv.NewMatFromBytes(im.Rect.Dy(), im.Rect.Dx(), gocv.MatTypeCV8UC1, im.Pix)
+	kind, size, pixels := gocv.MatTypeCV8UC3, im.Bounds().Size(), []byte(nil)
+	if gray, ok := im.(*image.Gray); ok {
+		kind, pixels = gocv.MatTypeCV8UC1, gray.Pix
+	}
+	for i := range size.X * size.Y {
+		if kind == gocv.MatTypeCV8UC3 {
+			c := color.RGBAModel.Convert(im.At(i%size.X, i/size.X)).(color.RGBA)
+			pixels = append(pixels, c.B, c.G, c.R)
+		}
+	}
+	m, err := gocv.NewMatFromBytes(size.Y, size.X, kind, pixels)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,6 +370,7 @@ func samples(t *testing.T) map[string]inspection.Image {
 		"grey.jpg":        jpegImage(encodeJPEG(t, scene(320, 240), 85)),
 		"colour.jpg":      jpegImage(encodeJPEG(t, colourScene(320, 240), 85)),
 		"progressive.jpg": jpegImage(encodeWith(t, scene(320, 240), gocv.IMWriteJpegProgressive, 1)),
+		"colours.jpg":     jpegImage(encodeWith(t, colourScene(320, 240), gocv.IMWriteJpegProgressive, 1)),
 		"restarts.jpg":    jpegImage(encodeWith(t, scene(320, 240), gocv.IMWriteJpegRstInterval, 4)),
 		"grey.png":        pngImage(encodePNG(t, scene(320, 240))),
 		"colour.png":      pngImage(encodePNG(t, colourScene(160, 120))),
@@ -409,6 +421,73 @@ func TestDecodeAcceptsBytesAfterTheEnd(t *testing.T) {
 		im.Data = inspection.NewBuffer(nil, append(bytes.Clone(im.Data.Bytes()), "\x00\x00camera telemetry\xff"...))
 		if err := w.Decode(im, Gray, p); err != nil {
 			t.Errorf("%s with bytes after its end: %v", name, err)
+		}
+	}
+}
+
+// A file that lost its last scans and was closed by an end marker is a blurred picture to the decoder: small defects are gone.
+func TestDecodeRefusesAProgressiveJPEGWithoutItsLastScans(t *testing.T) {
+	w, p := newTestWorker(t), newTestPicture(t)
+	for name, data := range map[string][]byte{
+		"grey":   encodeWith(t, scene(133, 79), gocv.IMWriteJpegProgressive, 1),
+		"colour": encodeWith(t, colourScene(133, 79), gocv.IMWriteJpegProgressive, 1),
+	} {
+		for _, colour := range []Colour{Gray, BGR} {
+			if err := w.Decode(jpegImage(data), colour, p); err != nil {
+				t.Errorf("%s, whole: %v", name, err)
+			}
+			scans := bytes.Count(data, []byte{0xFF, markerSOS})
+			if scans < 6 {
+				t.Fatalf("%s has %d scans: want a progressive JPEG", name, scans)
+			}
+			for at, n := 0, 0; n < scans; n++ {
+				at += 2 + bytes.Index(data[at+2:], []byte{0xFF, markerSOS})
+				cut := append(bytes.Clone(data[:at]), 0xFF, markerEOI)
+				err := w.Decode(jpegImage(cut), colour, p)
+				if !errors.Is(err, inspection.ErrImage) || n > 0 && !strings.Contains(err.Error(), "ends before all of its scans") {
+					t.Errorf("%s with %d of %d scans: got %v, want ErrImage that says so", name, n, scans, err)
+				}
+			}
+		}
+	}
+}
+
+func TestCheckScans(t *testing.T) {
+	scan := func(from, to, bits byte, names ...byte) []byte {
+		body := []byte{byte(len(names))}
+		for _, n := range names {
+			body = append(body, n, 0)
+		}
+		body = append(body, from, to, bits)
+		return append([]byte{0xFF, markerSOS, 0, byte(len(body) + 2)}, append(body, 0x12, 0x34)...)
+	}
+	for _, c := range []struct {
+		name, want string // want: "" where it is whole
+		marker     byte
+		names      string
+		scans      [][]byte
+	}{
+		{"baseline", "", 0xC0, "abc", [][]byte{scan(0, 63, 0, 'a', 'b', 'c')}},
+		{"baseline, a scan each", "", 0xC0, "abc", [][]byte{scan(0, 63, 0, 'a'), scan(0, 63, 0, 'b'), scan(0, 63, 0, 'c')}},
+		{"baseline, one missing", "coefficient 0 of component 2", 0xC0, "abc", [][]byte{scan(0, 63, 0, 'a'), scan(0, 63, 0, 'b')}},
+		{"baseline, odd parameters", "", 0xC1, "a", [][]byte{scan(0, 0, 0, 'a')}},
+		{"one name for all", "", 0xC0, "aaa", [][]byte{scan(0, 63, 0, 'a', 'a', 'a')}},
+		{"progressive", "", 0xC2, "ab", [][]byte{scan(0, 0, 0x01, 'a', 'b'), scan(1, 5, 0x02, 'a'), scan(6, 63, 0x02, 'a'), scan(1, 63, 0, 'b'), scan(1, 63, 0x21, 'a'), scan(0, 0, 0x10, 'a', 'b'), scan(1, 63, 0x10, 'a')}},
+		{"by spectrum alone", "", 0xC2, "a", [][]byte{scan(0, 0, 0, 'a'), scan(1, 5, 0, 'a'), scan(6, 63, 0, 'a')}},
+		{"without the last refinement", "coefficient 1 of component 0", 0xC2, "a", [][]byte{scan(0, 0, 0, 'a'), scan(1, 63, 0x01, 'a')}},
+		{"without the last coefficients", "coefficient 6 of component 0", 0xC2, "a", [][]byte{scan(0, 0, 0, 'a'), scan(1, 5, 0, 'a')}},
+		{"without the first coefficient's last bit", "coefficient 0 of component 0", 0xC2, "a", [][]byte{scan(0, 0, 0x01, 'a'), scan(1, 63, 0, 'a')}},
+		{"refined without a first pass", "coefficient 1 of component 0", 0xC2, "a", [][]byte{scan(0, 0, 0, 'a'), scan(1, 63, 0x10, 'a')}},
+		{"a name that is none", "coefficient 0 of component 0", 0xC2, "a", [][]byte{scan(0, 0, 0, 'z')}},
+	} {
+		data := []byte{0xFF, markerSOI, 0xFF, c.marker, 0, byte(8 + 3*len(c.names)), 8, 0, 8, 0, 8, byte(len(c.names))}
+		for _, n := range []byte(c.names) {
+			data = append(data, n, 0x11, 0)
+		}
+		data = append(append(data, bytes.Join(c.scans, nil)...), 0xFF, markerEOI)
+		err := checkScans(data)
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, inspection.ErrImage) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}
 }

@@ -63,22 +63,88 @@ func parseSOF(m byte, body []byte) (Header, error) {
 	return h, nil
 }
 
-// checkScans refuses a JPEG with more than maxScans scans, without decoding one: it follows the markers and leaps over
-// what lies between.
+// checkScans refuses a JPEG with more than maxScans scans, and one that ends before its scans have sent all, without decoding
+// one: it follows the markers and leaps over what lies between. The decoder takes what was never sent for zeros, and a picture
+// that lost its last scans for a whole one.
 func checkScans(data []byte) error {
-	segments := jpegSegments{data: data}
+	segments, progress := jpegSegments{data: data}, scanProgress{}
 	for scans := 0; ; {
-		m, _, err := segments.next()
-		if err != nil || m == markerEOI {
-			return nil // whether the end is missing is the decoder's to say
-		}
-		if m != markerSOS {
-			continue
-		}
-		if scans++; scans > maxScans {
-			return fmt.Errorf("%w: JPEG has more than %d scans", inspection.ErrImageTooLarge, maxScans)
+		m, body, err := segments.next()
+		switch {
+		case err != nil:
+			return nil // that the end is missing is the decoder's to say
+		case m == markerEOI:
+			return progress.check()
+		case isSOF(m):
+			progress.begin(m, body)
+		case m == markerSOS:
+			if scans++; scans > maxScans {
+				return fmt.Errorf("%w: JPEG has more than %d scans", inspection.ErrImageTooLarge, maxScans)
+			}
+			progress.add(body)
 		}
 	}
+}
+
+// scanProgress is how much of each component a JPEG's scans have sent. Scans that cannot be read are the decoder's to refuse.
+type scanProgress struct {
+	progressive bool
+	components  []componentProgress
+}
+
+// componentProgress holds for each coefficient the lowest bit that was sent, plus 1; 0 where nothing was.
+type componentProgress struct {
+	id   byte
+	sent [64]byte
+}
+
+// begin reads the components from a frame header.
+func (p *scanProgress) begin(marker byte, body []byte) {
+	p.progressive, p.components = marker == 0xC2, nil
+	for at := 6; at+2 < len(body); at += 3 {
+		p.components = append(p.components, componentProgress{id: body[at]})
+	}
+}
+
+// add notes what a scan sends. Every component of a name gets it, for some encoders give one name to all.
+func (p *scanProgress) add(body []byte) {
+	if len(body) == 0 || len(body) < 4+2*int(body[0]) {
+		return
+	}
+	names := body[1 : 1+2*int(body[0])]
+	rest := body[1+len(names):]
+	from, to, before, bit := rest[0], rest[1], rest[2]>>4, rest[2]&15
+	if !p.progressive {
+		from, to, before, bit = 0, 63, 0, 0
+	}
+	for i := range p.components {
+		c := &p.components[i]
+		for at := 0; at < len(names); at += 2 {
+			if names[at] == c.id {
+				c.add(from, to, before, bit)
+			}
+		}
+	}
+}
+
+// add notes a first pass (before is 0), or one that refines what was sent down to the bit before.
+func (c *componentProgress) add(from, to, before, bit byte) {
+	for k := from; k <= to && k < 64; k++ {
+		if before == 0 || c.sent[k] == before+1 {
+			c.sent[k] = bit + 1
+		}
+	}
+}
+
+func (p *scanProgress) check() error {
+	for i, c := range p.components {
+		for k, sent := range c.sent {
+			if sent != 1 {
+				return fmt.Errorf("%w: JPEG ends before all of its scans: coefficient %d of component %d was not sent to its last bit: send the whole file", inspection.ErrImage, k, i)
+			}
+		}
+	}
+	return nil
 }
 
 // jpegSegments walks over a JPEG's markers.
