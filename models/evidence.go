@@ -138,12 +138,7 @@ func (d *document) validateEvidence(m *Manifest, fields []string) {
 		d.errorf(fieldActivation, "softmax over one class is always 1: use sigmoid or none, or state the background")
 	}
 	if slices.Contains(fields, fieldRegionAt) {
-		half := out.Decoder == DecoderAnomaly || out.Activation == ActivationSigmoid || channels == 1
-		if !half && out.Activation == ActivationNone && out.Background == nil && !d.given(fieldRegionAt) {
-			d.errorf(fieldRegionAt, "required by activation: none without a background: 0.5 where the graph decides each class alone (sigmoid), "+
-				"0 where the classes share one total (softmax), so that every pixel is of its strongest")
-		}
-		d.validateRegionAt(out, half)
+		d.validateRegionAt(out, channels)
 	}
 	if slices.Contains(fields, fieldMinRegion) {
 		if !d.given(fieldMinRegion) {
@@ -177,8 +172,14 @@ func (d *document) validateRoles(m *Manifest) {
 }
 
 // validateRegionAt checks the score from which a pixel belongs to a region. It is 0.5 where nothing else says so: where the
-// strongest class may be as weak as it likes and be the strongest all the same.
-func (d *document) validateRegionAt(out *Output, half bool) {
+// strongest class may be as weak as it likes and be the strongest all the same. Of scores that the graph made ready nobody
+// but the manifest knows which.
+func (d *document) validateRegionAt(out *Output, channels int) {
+	half := out.Decoder == DecoderAnomaly || out.Activation == ActivationSigmoid || channels == 1
+	if !half && out.Activation == ActivationNone && out.Background == nil && !d.given(fieldRegionAt) {
+		d.errorf(fieldRegionAt, "required by activation: none without a background: 0.5 where the graph decides each class alone (sigmoid), "+
+			"0 where the classes share one total (softmax), so that every pixel is of its strongest")
+	}
 	if !d.given(fieldRegionAt) && half {
 		out.RegionAt = 0.5
 	}

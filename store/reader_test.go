@@ -41,7 +41,7 @@ func TestQueriesHoldUpNoFrame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = conn.Close() }()
+		t.Cleanup(func() { _ = conn.Close() })
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -72,7 +72,7 @@ func TestSlowQueryEndsInTime(t *testing.T) {
 	began := time.Now()
 	err := s.answer(t.Context(), func(ctx context.Context) error {
 		return s.snapshot(ctx, s.asks, func(q querier) error {
-			rows, err := q.QueryContext(ctx, atOnce(slow)) //nolint:sqlclosecheck // each closes it
+			rows, err := q.QueryContext(ctx, atOnce(slow))
 			if err != nil {
 				return err
 			}

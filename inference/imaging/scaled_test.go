@@ -77,12 +77,12 @@ func TestFrameAndTemplateAreDecodedAlike(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tm.Close()
+		t.Cleanup(tm.Close)
 		if err := w.DecodeFor(jpegImage(data), []Spec{spec}, false, p); err != nil {
 			t.Fatal(err)
 		}
 		dst := cAlloc(spec.SampleBytes())
-		defer cFree(dst)
+		t.Cleanup(func() { cFree(dst) })
 		if _, err := w.Fill(dst, spec, p, tm, Shift{}); err != nil {
 			t.Fatal(err)
 		}
