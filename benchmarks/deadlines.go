@@ -36,7 +36,8 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 		load  float64
 	}{{"Poisson 0.9", 1, 0.9}, {"Poisson 1.1", 1, 1.1}, {"bursts of 6 0.9", 6, 0.9}, {"bursts of 6 1.1", 6, 1.1}} {
 		var all, strict []pair
-		frames, best, last := 0, "", served{}
+		var beside besides
+		frames, simulated, last := 0, "", served{}
 		for i := range max(1, s.Pairs/2) {
 			seed := uint64(400 + i)
 			table := func(capacity float64) (load.Schedule, error) {
@@ -49,16 +50,19 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 			if err != nil {
 				return err
 			}
-			name, share := bestPolicy(timetable, cores(), time.Duration(float64(cores())/before.Rate*float64(time.Second)))
-			best = fmt.Sprintf("%s, simulated %.3f", name, share)
+			best, share := bestPolicy(timetable, cores(), time.Duration(float64(cores())/before.Rate*float64(time.Second)))
+			simulated = fmt.Sprintf("%s, simulated %.3f", best.name, share)
 			frames += r.report.Frames
 			last = r
 			all = append(all, r.pair(r.report.Goodput()/share, before.Rate, after.Rate))
 			strict = append(strict, r.pair(goodOf(out, tight), before.Rate, after.Rate))
-			before = after
+			served := r.pair(r.report.Goodput(), before.Rate, after.Rate)
+			if before, err = beside.follow(ctx, s, w, best, timetable, served, after); err != nil {
+				return err
+			}
 		}
 		row := newRow("P4", c4.name, Bar{Limit: 0.95}, "", judge(all, plain))
-		row.Raw, row.Frames = "best of six: "+best, frames
+		row.Raw, row.Frames = "best of six: "+simulated, frames
 		row.note("%d frames; last run: %s", frames, summary(last))
 		s.add(row)
 		bar := Bar{}
@@ -68,6 +72,7 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 		row = newRow("P4", c4.name+" tight class", bar, "", judge(strict, plain))
 		row.Raw, row.Frames = "1", frames
 		s.add(row)
+		s.add(beside.row("P4q", c4.name))
 	}
 	return nil
 }
@@ -125,11 +130,20 @@ func cameras(ctx context.Context, s *suite) error {
 		if together {
 			name, wall = "all together", min(before.Rate/10, before.Rate*deadline.Seconds())
 		}
-		most, notes, fault, err := s.mostCameras(ctx, w, n, together, wall)
+		most, notes, fault, err := s.mostCameras(together, wall, func(count int, t load.Schedule) (float64, string, string, error) {
+			return s.serveCameras(ctx, w, n, count, t)
+		})
 		if err != nil {
 			return err
 		}
 		after, err := w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+		if err != nil {
+			return err
+		}
+		queued, all, _, err := s.mostCameras(together, wall, func(_ int, t load.Schedule) (float64, string, string, error) {
+			share, err := w.queued(ctx, edfDrop(), t, deadline, after.Rate)
+			return share, "", "", err
+		})
 		if err != nil {
 			return err
 		}
@@ -139,36 +153,56 @@ func cameras(ctx context.Context, s *suite) error {
 		row.Raw = fmt.Sprintf("wall %.1f cameras, served %d", wall, most)
 		row.note("%s", notes)
 		s.add(row)
+		last, err := w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+		if err != nil {
+			return err
+		}
+		q := pair{figure: float64(most) / float64(max(1, queued)), before: after.Rate, after: last.Rate, fault: p.void()}
+		row = newRow("P6q", name+" over a queue", Bar{}, "", judge([]pair{q}, plain))
+		row.Raw = fmt.Sprintf("raw in a queue here, %d cameras", queued)
+		row.note("%s", all)
+		s.add(row)
 	}
 	return nil
 }
 
-// mostCameras looks for the largest number of cameras by halving.
-func (s *suite) mostCameras(ctx context.Context, w *workload, n *child, together bool, wall float64) (most int, notes, fault string, err error) {
+// mostCameras looks by halving for the largest number of cameras of which try serves enough in time; try returns that share, what
+// else there is to say, and why the run says nothing.
+func (s *suite) mostCameras(together bool, wall float64, try func(count int, t load.Schedule) (share float64, note, fault string, err error)) (most int, notes, fault string, err error) {
 	low, high := 0, int(math.Ceil(1.05*wall))+1 // low is served, high is not
 	for count := max(1, int(0.85*wall)); high-low > 1; count = (low + high) / 2 {
 		t, err := load.Cameras(count, 10, together, 2*s.Unit, uint64(600+count))
 		if err != nil {
 			return 0, "", "", err
 		}
-		c, err := n.dial(ctx, w.network, count)
+		share, note, void, err := try(count, t)
 		if err != nil {
 			return 0, "", "", err
 		}
-		r, err := w.follow(ctx, n, c, t, deadline)
-		_ = c.Close()
-		if err != nil {
-			return 0, "", "", err
-		}
-		if void := r.void(); void != "" {
+		if void != "" {
 			fault = fmt.Sprintf("%d cameras: %s", count, void)
 		}
-		notes += fmt.Sprintf("%d: %.4f of %d (%s; p99 %.1f max %.1f ms), ", count, r.report.Goodput(), r.report.Frames, cmp.Or(r.others, "all judged"), ms(r.report.P99), ms(r.report.Max))
-		if r.report.Goodput() >= inTime {
+		notes += fmt.Sprintf("%d: %.4f of %d%s, ", count, share, len(t), note)
+		if share >= inTime {
 			low = count
 		} else {
 			high = count
 		}
 	}
 	return low, notes, fault, nil
+}
+
+// serveCameras is the node's part of mostCameras.
+func (s *suite) serveCameras(ctx context.Context, w *workload, n *child, count int, t load.Schedule) (share float64, note, fault string, err error) {
+	c, err := n.dial(ctx, w.network, count)
+	if err != nil {
+		return 0, "", "", err
+	}
+	r, err := w.follow(ctx, n, c, t, deadline)
+	_ = c.Close()
+	if err != nil {
+		return 0, "", "", err
+	}
+	note = fmt.Sprintf(" (%s; p99 %.1f max %.1f ms)", cmp.Or(r.others, "all judged"), ms(r.report.P99), ms(r.report.Max))
+	return r.report.Goodput(), note, r.void(), nil
 }

@@ -23,6 +23,26 @@ type waiting struct {
 	index        int
 }
 
+// waits is a frame of a timetable as it enters a queue. deadline is that of frames without a budget of their own.
+func waits(s load.Schedule, index int, deadline time.Duration) waiting {
+	a := s[index]
+	budget := cmp.Or(a.Budget, deadline)
+	return waiting{a.At, a.At + budget, budget, index}
+}
+
+// pop takes the first frame out of a queue that is not empty.
+func (p policy) pop(queue *[]waiting) waiting {
+	at := 0
+	for i := range *queue {
+		if p.order((*queue)[i], (*queue)[at]) < 0 {
+			at = i
+		}
+	}
+	w := (*queue)[at]
+	*queue = slices.Delete(*queue, at, at+1)
+	return w
+}
+
 // policies are what a node is compared with under mixed deadlines, each as it is written in textbooks and with the
 // hopeless dropped.
 func policies() []policy {
@@ -40,7 +60,7 @@ func (p policy) simulate(s load.Schedule, servers int, service time.Duration) []
 	good := make([]bool, len(s))
 	free := make([]time.Duration, servers)
 	var queue []waiting
-	next := 0
+	next, now := 0, time.Duration(0)
 	for next < len(s) || len(queue) > 0 {
 		server := 0
 		for i := range free {
@@ -48,21 +68,14 @@ func (p policy) simulate(s load.Schedule, servers int, service time.Duration) []
 				server = i
 			}
 		}
-		now := free[server]
+		now = max(now, free[server]) // who was free before frames came takes them when they come
 		if len(queue) == 0 {
 			now = max(now, s[next].At)
 		}
 		for ; next < len(s) && s[next].At <= now; next++ {
-			queue = append(queue, waiting{s[next].At, s[next].At + s[next].Budget, s[next].Budget, next})
+			queue = append(queue, waits(s, next, 0))
 		}
-		at := 0
-		for i := range queue {
-			if p.order(queue[i], queue[at]) < 0 {
-				at = i
-			}
-		}
-		w := queue[at]
-		queue = slices.Delete(queue, at, at+1)
+		w := p.pop(&queue)
 		end := now + service
 		if p.drops && end > w.deadline {
 			free[server] = now
@@ -75,18 +88,18 @@ func (p policy) simulate(s load.Schedule, servers int, service time.Duration) []
 }
 
 // bestPolicy returns the policy with most frames in time, and that share.
-func bestPolicy(s load.Schedule, servers int, service time.Duration) (name string, share float64) {
+func bestPolicy(s load.Schedule, servers int, service time.Duration) (best policy, share float64) {
 	share = math.Inf(-1)
 	for _, p := range policies() {
-		n := 0
-		for _, ok := range p.simulate(s, servers, service) {
-			if ok {
-				n++
-			}
-		}
-		if got := float64(n) / float64(len(s)); got > share {
-			name, share = p.name, got
+		if got := shareOf(p.simulate(s, servers, service)); got > share {
+			best, share = p, got
 		}
 	}
-	return name, share
+	return best, share
+}
+
+// edfDrop runs the frame whose deadline is next and drops the hopeless: where all have one budget, in the order in which they came.
+func edfDrop() policy {
+	all := policies()
+	return all[len(all)-1]
 }

@@ -176,8 +176,8 @@ func TestSimulatedPolicies(t *testing.T) {
 			}
 		}
 	}
-	if name, share := bestPolicy(s, 1, 10*ms); share != 1 || name == "FIFO" {
-		t.Errorf("best is %s with %v, want one with all in time", name, share)
+	if best, share := bestPolicy(s, 1, 10*ms); share != 1 || best.name == "FIFO" {
+		t.Errorf("best is %s with %v, want one with all in time", best.name, share)
 	}
 	// Far above capacity only dropping helps.
 	var flood load.Schedule

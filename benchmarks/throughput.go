@@ -308,25 +308,30 @@ func goodput(ctx context.Context, s *suite) error {
 		bar  float64
 	}{{0.8, 0.99}, {0.9, 0.95}, {1.25, 0.92}, {2, 0.92}} {
 		var pairs []pair
+		var beside besides
 		frames, last := 0, served{}
 		for i := range max(1, s.Pairs/2) {
 			table := func(capacity float64) (load.Schedule, error) {
 				return load.Poisson(c3.load*capacity, 4*s.Unit, uint64(300+10*at+i))
 			}
-			r, _, after, err := s.openPair(ctx, w, n, c, before, table, deadline)
+			r, timetable, after, err := s.openPair(ctx, w, n, c, before, table, deadline)
 			if err != nil {
 				return err
 			}
 			last = r
 			frames += r.report.Frames
 			pairs = append(pairs, r.pair(r.report.Goodput()/min(1, 1/c3.load), before.Rate, after.Rate))
-			before = after
+			served := r.pair(r.report.Goodput(), before.Rate, after.Rate)
+			if before, err = beside.follow(ctx, s, w, edfDrop(), timetable, served, after); err != nil {
+				return err
+			}
 		}
 		j := judge(pairs, plain)
 		row := newRow("P3", fmt.Sprintf("load %g", c3.load), Bar{Limit: c3.bar}, "", j)
 		row.Raw, row.Frames = fmt.Sprintf("ideal %.2f, raw %.1f frames/s", min(1, 1/c3.load), j.raw.Median), frames
 		row.note("%d frames; last run: %s", frames, summary(last))
 		s.add(row)
+		s.add(beside.row("P3q", fmt.Sprintf("load %g", c3.load)))
 	}
 	return nil
 }

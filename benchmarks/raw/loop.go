@@ -135,6 +135,29 @@ func (l *Loop) Paced(ctx context.Context, at []time.Duration) (Figures, error) {
 	}, nil
 }
 
+// Drive calls the runtime from all callers, each with whatever next gives it, and tells done when that call has ended. next
+// waits until there is a frame, and says that there will be none any more. Both are called by all callers at once.
+func (l *Loop) Drive(ctx context.Context, next func() (frame int, ok bool), done func(frame int)) error {
+	errs := make([]error, len(l.lanes))
+	var work sync.WaitGroup
+	for i, lane := range l.lanes {
+		work.Go(func() {
+			for ctx.Err() == nil {
+				frame, ok := next()
+				if !ok {
+					return
+				}
+				if errs[i] = lane.run(); errs[i] != nil {
+					return
+				}
+				done(frame)
+			}
+		})
+	}
+	work.Wait()
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
 // Close frees the loop.
 func (l *Loop) Close() error {
 	for _, lane := range l.lanes {
