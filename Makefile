@@ -53,7 +53,7 @@ fuzz: setup ## Run every fuzz target for FUZZTIME (20s)
 	@scripts/fuzz.sh
 
 .PHONY: bench
-bench: setup ## Measure a node against ONNX Runtime alone (BENCH=P1,P3, BENCH_QUICK=1), 25 minutes
+bench: setup ## Measure a node against ONNX Runtime alone (BENCH=P1,P3, BENCH_QUICK=1), 35 minutes
 	@scripts/bench.sh
 
 .PHONY: eval

@@ -35,9 +35,7 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 		burst int
 		load  float64
 	}{{"Poisson 0.9", 1, 0.9}, {"Poisson 1.1", 1, 1.1}, {"bursts of 6 0.9", 6, 0.9}, {"bursts of 6 1.1", 6, 1.1}} {
-		var all, strict []pair
-		var beside besides
-		frames, simulated, last := 0, "", served{}
+		var m mixed
 		for i := range max(1, s.Pairs/2) {
 			seed := uint64(400 + i)
 			table := func(capacity float64) (load.Schedule, error) {
@@ -45,52 +43,74 @@ func mixedDeadlines(ctx context.Context, s *suite) error {
 				t.Budgets(tightShare, tight, loose, seed+1)
 				return t, err
 			}
-			var out []load.Outcome
-			r, timetable, after, err := s.mixedPair(ctx, w, n, c, before, table, &out)
-			if err != nil {
-				return err
-			}
-			best, share := bestPolicy(timetable, cores(), time.Duration(float64(cores())/before.Rate*float64(time.Second)))
-			simulated = fmt.Sprintf("%s, simulated %.3f", best.name, share)
-			frames += r.report.Frames
-			last = r
-			all = append(all, r.pair(r.report.Goodput()/share, before.Rate, after.Rate))
-			strict = append(strict, r.pair(goodOf(out, tight), before.Rate, after.Rate))
-			served := r.pair(r.report.Goodput(), before.Rate, after.Rate)
-			if before, err = beside.follow(ctx, s, w, best, timetable, served, after); err != nil {
+			if before, err = s.mixedPair(ctx, w, n, c, before, table, &m); err != nil {
 				return err
 			}
 		}
-		row := newRow("P4", c4.name, Bar{Limit: 0.95}, "", judge(all, plain))
-		row.Raw, row.Frames = "best of six: "+simulated, frames
-		row.note("%d frames; last run: %s", frames, summary(last))
-		s.add(row)
-		bar := Bar{}
-		if c4.load == 0.9 {
-			bar.Limit = 0.93
-		}
-		row = newRow("P4", c4.name+" tight class", bar, "", judge(strict, plain))
-		row.Raw, row.Frames = "1", frames
-		s.add(row)
-		s.add(beside.row("P4q", c4.name))
+		m.rows(s, c4.name, c4.load)
 	}
 	return nil
 }
 
-func (s *suite) mixedPair(ctx context.Context, w *workload, n *child, c *load.Client, before raw.Figures, table func(float64) (load.Schedule, error), out *[]load.Outcome) (r served, t load.Schedule, after raw.Figures, err error) {
-	if t, err = table(before.Rate); err != nil {
-		return
+// mixed is what the pairs of one case of P4 measured: all frames, and the tight class alone.
+type mixed struct {
+	all, strict      []pair
+	beside, strictly besides
+	frames           int
+	best             string // policy of the last pair
+	last             served
+}
+
+// rows adds the case's lines to the table.
+func (m *mixed) rows(s *suite, name string, load float64) {
+	row := newRow("P4", name, Bar{Limit: 0.95}, "", judge(m.all, plain))
+	row.Raw, row.Frames = "best of six: "+m.best, m.frames
+	row.note("%d frames; last run: %s", m.frames, summary(m.last))
+	s.add(row)
+	bar := Bar{}
+	if load == 0.9 {
+		bar.Limit = 0.93
 	}
-	r, err = measure(ctx, n, t.Length(), func() ([]load.Outcome, error) {
+	row = newRow("P4", name+" tight class", bar, "", judge(m.strict, plain))
+	row.Raw, row.Frames = "1", m.frames
+	s.add(row)
+	s.add(m.beside.row("P4q", name))
+	s.add(m.strictly.row("P4q", name+" tight class"))
+}
+
+// mixedPair runs a timetable by the node and then by the queue, and returns the raw loop after both.
+func (s *suite) mixedPair(ctx context.Context, w *workload, n *child, c *load.Client, before raw.Figures, table func(float64) (load.Schedule, error), m *mixed) (last raw.Figures, err error) {
+	t, err := table(before.Rate)
+	if err != nil {
+		return last, err
+	}
+	var out []load.Outcome
+	r, err := measure(ctx, n, t.Length(), func() ([]load.Outcome, error) {
 		var err error
-		*out, err = c.Open(ctx, t, w.options())
-		return *out, err
+		out, err = c.Open(ctx, t, w.options())
+		return out, err
 	})
-	r.drops = true
-	if err == nil {
-		after, err = w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+	if err != nil {
+		return last, err
 	}
-	return
+	r.drops = true
+	after, err := w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+	if err != nil {
+		return last, err
+	}
+	best, share := bestPolicy(t, cores(), time.Duration(float64(cores())/before.Rate*float64(time.Second)))
+	good, last, err := s.queueAfter(ctx, w, best, t, after)
+	if err != nil {
+		return last, err
+	}
+	m.best, m.last = fmt.Sprintf("%s, simulated %.3f", best.name, share), r
+	m.frames += r.report.Frames
+	m.all = append(m.all, r.pair(r.report.Goodput()/share, before.Rate, after.Rate))
+	m.beside.add(r.pair(r.report.Goodput(), before.Rate, after.Rate), shareOf(good), last.Rate)
+	strict := r.pair(goodOf(out, tight), before.Rate, after.Rate)
+	m.strict = append(m.strict, strict)
+	m.strictly.add(strict, shareOf(only(good, t, tight)), last.Rate)
+	return last, nil
 }
 
 // goodOf is the goodput of the frames with one budget.
@@ -106,6 +126,16 @@ func goodOf(out []load.Outcome, budget time.Duration) float64 {
 		}
 	}
 	return float64(good) / float64(n)
+}
+
+// only are those frames of a timetable that have one budget.
+func only(good []bool, s load.Schedule, budget time.Duration) (out []bool) {
+	for i, a := range s {
+		if a.Budget == budget {
+			out = append(out, good[i])
+		}
+	}
+	return out
 }
 
 // inTime is the share that P6 asks for.
@@ -141,8 +171,8 @@ func cameras(ctx context.Context, s *suite) error {
 			return err
 		}
 		queued, all, _, err := s.mostCameras(together, wall, func(_ int, t load.Schedule) (float64, string, string, error) {
-			share, err := w.queued(ctx, edfDrop(), t, deadline, after.Rate)
-			return share, "", "", err
+			good, err := w.queued(ctx, edfDrop(), t, deadline, after.Rate)
+			return shareOf(good), "", "", err
 		})
 		if err != nil {
 			return err

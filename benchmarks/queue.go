@@ -72,25 +72,25 @@ func (q *queue) done(frame int) {
 	q.good[frame] = time.Since(q.begin) <= waits(q.table, frame, q.deadline).deadline
 }
 
-// queued serves a timetable by the raw loop in its fastest setting, a frame a call, and returns the share that was in time. rate is what the
-// loop does in frames a second.
-func (w *workload) queued(ctx context.Context, p policy, table load.Schedule, deadline time.Duration, rate float64) (share float64, err error) {
+// queued serves a timetable by the raw loop in its fastest setting, a frame a call, and returns which frames were in time.
+// rate is what the loop does in frames a second.
+func (w *workload) queued(ctx context.Context, p policy, table load.Schedule, deadline time.Duration, rate float64) (good []bool, err error) {
 	setting := raw.Fastest(w.sweep)
 	setting.Batch = 1
 	l, err := w.model.Loop(setting, w.samples)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
 	if _, err := l.Run(ctx, 200*time.Millisecond); err != nil { // warm
-		return 0, err
+		return nil, err
 	}
 	q := &queue{
 		policy: p, table: table, deadline: deadline, service: time.Duration(float64(setting.Callers) / rate * float64(time.Second)),
 		good: make([]bool, len(table)), begin: time.Now(),
 	}
 	err = l.Drive(ctx, q.take, q.done)
-	return shareOf(q.good), err
+	return q.good, err
 }
 
 // shareOf is the share of frames that were in time.
@@ -104,25 +104,27 @@ func shareOf(good []bool) float64 {
 	return float64(n) / float64(max(1, len(good)))
 }
 
-// besides compares served runs with the queue, each on the same timetable right after it.
+// queueAfter runs the queue on the timetable of a served run, right after it, and then the raw loop again. between is the
+// raw loop before it.
+func (s *suite) queueAfter(ctx context.Context, w *workload, p policy, table load.Schedule, between raw.Figures) (good []bool, after raw.Figures, err error) {
+	if good, err = w.queued(ctx, p, table, deadline, between.Rate); err != nil {
+		return nil, after, err
+	}
+	after, err = w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2)
+	return good, after, err
+}
+
+// besides compares served runs with the queue.
 type besides struct {
 	ratios []pair // served over the queue
 	shares []float64
 }
 
-// follow runs the queue on a served run's timetable and adds the pair. between is the raw loop before, and the one
-// after is returned.
-func (b *besides) follow(ctx context.Context, s *suite, w *workload, p policy, table load.Schedule, served pair, between raw.Figures) (after raw.Figures, err error) {
-	share, err := w.queued(ctx, p, table, deadline, between.Rate)
-	if err != nil {
-		return after, err
-	}
-	if after, err = w.raw(ctx, raw.Fastest(w.sweep), s.Unit/2); err != nil {
-		return after, err
-	}
-	b.shares = append(b.shares, share)
-	b.ratios = append(b.ratios, pair{served.figure / share, served.after, after.Rate, served.void()})
-	return after, nil
+// add takes a served run's share in time, between the raw loop before and after it, the queue's on the same timetable, and the
+// rate of the raw loop after that.
+func (b *besides) add(served pair, queued, after float64) {
+	b.shares = append(b.shares, queued)
+	b.ratios = append(b.ratios, pair{served.figure / queued, served.after, after, served.void()})
 }
 
 // row is a line without a bar.

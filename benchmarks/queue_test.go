@@ -79,12 +79,13 @@ func TestQueueTakesItsDeadline(t *testing.T) {
 }
 
 func TestBesidesDividesByTheQueue(t *testing.T) {
-	b := besides{
-		ratios: []pair{{figure: 0.9, before: 100, after: 101}, {figure: 0.5, before: 100, after: 150}},
-		shares: []float64{0.95, 0.99},
-	}
+	var b besides
+	b.add(pair{figure: 0.45, before: 90, after: 95}, 0.5, 96)
+	b.add(pair{figure: 0.5, before: 100, after: 101}, 1, 150)                // raw moved while the queue ran
+	b.add(pair{figure: 0.5, before: 50, after: 100}, 1, 100)                 // and while the node served
+	b.add(pair{figure: 0.5, before: 100, after: 100, fault: "late"}, 1, 100) // the node's run was void
 	r := b.row("P3q", "load 0.8")
-	if r.Figure != 0.9 || r.N != 1 || r.State != Info || r.Raw != "raw in a queue here, in time 0.9700 (0.9500-0.9900)" {
+	if r.Figure != 0.9 || r.N != 1 || r.State != Info || r.Raw != "raw in a queue here, in time 1.0000 (0.5000-1.0000)" {
 		t.Errorf("%+v, want the pair that is not void, and the queue's own share", r)
 	}
 }
@@ -114,5 +115,12 @@ func TestDriveRunsEachFrameOnce(t *testing.T) {
 	}
 	if shareOf(q.good) != 1 {
 		t.Errorf("%.4f of %d frames with an hour each were run, want all", shareOf(q.good), len(table))
+	}
+}
+
+func TestOnlyTakesOneBudget(t *testing.T) {
+	table := load.Schedule{{Budget: tight}, {Budget: loose}, {Budget: tight}, {Budget: loose}}
+	if got := only([]bool{true, false, false, true}, table, tight); !slices.Equal(got, []bool{true, false}) {
+		t.Errorf("%v, want the first and the third", got)
 	}
 }

@@ -322,9 +322,11 @@ func goodput(ctx context.Context, s *suite) error {
 			frames += r.report.Frames
 			pairs = append(pairs, r.pair(r.report.Goodput()/min(1, 1/c3.load), before.Rate, after.Rate))
 			served := r.pair(r.report.Goodput(), before.Rate, after.Rate)
-			if before, err = beside.follow(ctx, s, w, edfDrop(), timetable, served, after); err != nil {
+			var good []bool
+			if good, before, err = s.queueAfter(ctx, w, edfDrop(), timetable, after); err != nil {
 				return err
 			}
+			beside.add(served, shareOf(good), before.Rate)
 		}
 		j := judge(pairs, plain)
 		row := newRow("P3", fmt.Sprintf("load %g", c3.load), Bar{Limit: c3.bar}, "", j)

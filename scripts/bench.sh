@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the node against ONNX Runtime alone (benchmarks/), prints the table and keeps the results in build/bench as
-# text for benchstat and as JSON. About 25 minutes; the machine must have nothing else to do.
+# text for benchstat and as JSON. About 35 minutes; the machine must have nothing else to do.
 #
 #   BENCH=P1,P3        only these
 #   BENCH_QUICK=1      one run of 1 s for each figure: that it works, not how fast it is
