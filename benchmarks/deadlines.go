@@ -188,6 +188,9 @@ func cameras(ctx context.Context, s *suite) error {
 			return err
 		}
 		q := pair{figure: float64(most) / float64(max(1, queued)), before: after.Rate, after: last.Rate, fault: p.void()}
+		if queued == 0 {
+			q.fault = cmp.Or(q.fault, "the queue served none")
+		}
 		row = newRow("P6q", name+" over a queue", Bar{}, "", judge([]pair{q}, plain))
 		row.Raw = fmt.Sprintf("raw in a queue here, %d cameras", queued)
 		row.note("%s", all)

@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,7 +125,11 @@ type besides struct {
 // rate of the raw loop after that.
 func (b *besides) add(served pair, queued, after float64) {
 	b.shares = append(b.shares, queued)
-	b.ratios = append(b.ratios, pair{served.figure / queued, served.after, after, served.void()})
+	p := pair{figure: served.figure / queued, before: served.after, after: after, fault: served.void()}
+	if queued == 0 {
+		p.figure, p.fault = 0, cmp.Or(p.fault, "the queue had none in time")
+	}
+	b.ratios = append(b.ratios, p)
 }
 
 // row is a line without a bar.

@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -84,9 +85,13 @@ func TestBesidesDividesByTheQueue(t *testing.T) {
 	b.add(pair{figure: 0.5, before: 100, after: 101}, 1, 150)                // raw moved while the queue ran
 	b.add(pair{figure: 0.5, before: 50, after: 100}, 1, 100)                 // and while the node served
 	b.add(pair{figure: 0.5, before: 100, after: 100, fault: "late"}, 1, 100) // the node's run was void
+	b.add(pair{figure: 0.5, before: 100, after: 100}, 0, 100)                // nothing to divide by
 	r := b.row("P3q", "load 0.8")
-	if r.Figure != 0.9 || r.N != 1 || r.State != Info || r.Raw != "raw in a queue here, in time 1.0000 (0.5000-1.0000)" {
+	if r.Figure != 0.9 || r.N != 1 || r.State != Info || r.Raw != "raw in a queue here, in time 1.0000 (0.0000-1.0000)" {
 		t.Errorf("%+v, want the pair that is not void, and the queue's own share", r)
+	}
+	if !strings.Contains(r.Note, "pair 5 of 5 void (it said 0): the queue had none in time") {
+		t.Errorf("note %q, want why a pair without a divisor is void", r.Note)
 	}
 }
 
