@@ -3,6 +3,7 @@ package inference
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -200,6 +201,50 @@ func (s scenario) checkMixed(t *testing.T, name string, ours st.Result, trace []
 	}
 	if ours.Tight() < s.tight {
 		t.Errorf("%s: got %.3f of the tight ones in time, want %.3f", name, ours.Tight(), s.tight)
+	}
+}
+
+// varying is a device whose runs take longer and shorter than they should, as on a machine that has other guests.
+type varying struct {
+	*sleeper
+	mu  sync.Mutex
+	rng *rand.Rand
+}
+
+func (v *varying) Lease(size int) (Batch, error) { return vary{v, size}, nil }
+
+type vary struct {
+	*varying
+	size int
+}
+
+func (vary) Inputs() [][]byte { return nil }
+func (vary) Release()         {}
+func (v vary) Run() ([]decode.Output, error) {
+	const sigma = 0.25 // of the logarithm; the mean stays
+	v.mu.Lock()
+	factor := math.Exp(sigma*v.rng.NormFloat64() - sigma*sigma/2)
+	v.mu.Unlock()
+	time.Sleep(time.Duration(factor * float64(v.device.Takes(v.size))))
+	return nil, nil
+}
+
+// Where it cannot be foretold what a run takes, who has little time must still be tried while others can wait, and must not be the
+// first to be given up when somebody must be.
+func TestGoodputWhereRunsVary(t *testing.T) {
+	d := st.Device{Name: "varying", Executors: 2, Sizes: []int{1}, Takes: func(size int) time.Duration { return slower * 118 * ms / 10 * time.Duration(size) }}
+	curve := schedule.Curve{{Size: 1, Expected: d.Takes(1), P99: d.Takes(1) * 3 / 2}}
+	for _, c := range []struct{ load, all, tight float64 }{{0.7, 0.96, 0.88}, {0.9, 0.935, 0.79}, {1.1, 0.85, 0.68}, {1.5, 0.64, 0.57}} {
+		rng := rand.New(rand.NewPCG(7, uint64(c.load*100)))
+		trace := st.Mix(rng, st.Poisson(rng, c.load*d.Capacity(), 400*time.Second, 1, 0), 0.3, slower*21*ms, slower*146*ms)
+		var r st.Result
+		synctest.Test(t, func(t *testing.T) {
+			play(t, &varying{sleeper: &sleeper{device: d, kind: d.Name}, rng: rand.New(rand.NewPCG(1, 2))}, d.Executors, curve, trace, r.Add)
+		})
+		t.Logf("load %.1f, all (tight): %.3f (%.3f) | n %d", c.load, r.Goodput(), r.Tight(), r.All)
+		if r.Goodput() < c.all || r.Tight() < c.tight {
+			t.Errorf("load %.1f: got %.3f of all and %.3f of the tight ones in time, want %.3f and %.3f", c.load, r.Goodput(), r.Tight(), c.all, c.tight)
+		}
 	}
 }
 

@@ -34,6 +34,14 @@ type Sample[K comparable, V any] struct {
 	queued     bool
 }
 
+// budget is the time that a sample had when it came.
+func (s *Sample[K, V]) budget() time.Duration {
+	if s.due == never {
+		return never
+	}
+	return s.due - s.since
+}
+
 // never is the due time of a sample without a deadline.
 const never = time.Duration(math.MaxInt64)
 
