@@ -64,6 +64,9 @@ func manyStreams(ctx context.Context, s *suite) error {
 	return nil
 }
 
+// rawSizes are P8b's, width and height.
+var rawSizes = [][2]int{{320, 320}, {1024, 1024}, {2592, 1944}, {4096, 2560}, {5120, 4096}}
+
 // sizes is P8b: the node's CPU for each MB of raw frames from 0.1 to 20 MP, with a model that takes next to nothing.
 func sizes(ctx context.Context, s *suite) error {
 	w, err := s.load(ctx, "tiny")
@@ -76,7 +79,7 @@ func sizes(ctx context.Context, s *suite) error {
 	}
 	var megabytes, costs []float64
 	notes, fault, frames := "", "", 0
-	for _, size := range [][2]int{{320, 320}, {1024, 1024}, {2592, 1944}, {4096, 2560}, {5120, 4096}} {
+	for _, size := range rawSizes {
 		o, err := w.other(largeFrames(size[0], size[1], 4))
 		if err != nil {
 			return err
@@ -102,17 +105,31 @@ func sizes(ctx context.Context, s *suite) error {
 			return err
 		}
 	}
-	// Every frame costs something whatever its size; what a megabyte costs is what comes on top. The worst size counts.
-	worst := 0.0
+	_, b := slope(megabytes, costs)
+	row := newRow("P8b", "raw frames to 20 MP", Bar{0.4, true}, "ms/MB", single(worstOf(megabytes, costs), fault))
+	row.Raw, row.Frames = fmt.Sprintf("line through all sizes %.3f ms/MB", b), frames
+	row.note("node CPU a frame, (frames): %s", notes)
+	if s.Receiver != "" {
+		alone, err := received(ctx, s.Receiver, s.Dir, rawSizes, s.Unit)
+		if err != nil {
+			return fmt.Errorf("gRPC alone: %w", err)
+		}
+		for i, c := range alone {
+			costs[i] = ms(c)
+		}
+		row.Raw = fmt.Sprintf("gRPC alone, frames dropped %.3f ms/MB", worstOf(megabytes, costs))
+		row.note("line through all sizes %.3f ms/MB", b)
+	}
+	s.add(row)
+	return nil
+}
+
+// worstOf is what a megabyte costs beyond the smallest frame, which costs something whatever its size: the worst size's.
+func worstOf(megabytes, costs []float64) (worst float64) {
 	for i := 1; i < len(costs); i++ {
 		worst = max(worst, (costs[i]-costs[0])/(megabytes[i]-megabytes[0]))
 	}
-	_, b := slope(megabytes, costs)
-	row := newRow("P8b", "raw frames to 20 MP", Bar{0.4, true}, "ms/MB", single(worst, fault))
-	row.Raw, row.Frames = fmt.Sprintf("line through all sizes %.3f ms/MB", b), frames
-	row.note("node CPU a frame, (frames): %s", notes)
-	s.add(row)
-	return nil
+	return worst
 }
 
 // A JPEG of P9 and P11.

@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Program    string        // assayd
 	Unrecorded string        // assayd built with -tags assay_failpoint, which can leave out the record; empty: what needs it is left out
+	Receiver   string        // a program that calls Receive when it is given -receive and a socket; empty: P8b has nothing beside it
 	Models     string        // folder of the benchmarks' networks
 	Dir        string        // for data; a local disk like that of a node
 	Only       []string      // ids to run, such as P1; empty: all

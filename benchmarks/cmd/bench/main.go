@@ -30,7 +30,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	cfg := benchmarks.Config{Progress: os.Stderr}
-	var only, out, commit string
+	var only, out, commit, receive string
 	flag.StringVar(&cfg.Program, "assayd", "bin/assayd", "the node to measure")
 	flag.StringVar(&cfg.Unrecorded, "unrecorded", "", "the node built with -tags assay_failpoint, for what is measured without the record")
 	flag.StringVar(&cfg.Models, "models", "benchmarks/models", "the benchmarks' networks")
@@ -40,7 +40,11 @@ func run(ctx context.Context) error {
 	flag.IntVar(&cfg.Pairs, "pairs", 7, "A B pairs of a figure")
 	flag.DurationVar(&cfg.Unit, "unit", 5*time.Second, "length of one run")
 	flag.StringVar(&cfg.Profiles, "profiles", "", "folder for CPU profiles of the node, for go tool pprof (default: none)")
+	flag.StringVar(&receive, "receive", "", "take frames on this Unix socket and drop them: what the benchmark starts itself for, to see what gRPC costs alone")
 	flag.Parse()
+	if receive != "" {
+		return benchmarks.Receive(ctx, receive)
+	}
 	if cfg.Profiles != "" {
 		if err := os.MkdirAll(cfg.Profiles, 0o755); err != nil {
 			return err
@@ -65,6 +69,9 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	cfg.Dir = dir
+	if cfg.Receiver, err = os.Executable(); err != nil {
+		return err
+	}
 	// As a node does: a goroutine that wakes up finds a free slot of Go's scheduler although others are calling C, and Go's
 	// monitor takes nothing from the raw loop.
 	node.Settle(0, slog.New(slog.DiscardHandler))
