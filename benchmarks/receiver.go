@@ -42,7 +42,8 @@ func Receive(ctx context.Context, socket string) error {
 			}
 		}))
 	server := grpc.NewServer(options...)
-	defer context.AfterFunc(ctx, server.Stop)()
+	stop := context.AfterFunc(ctx, server.Stop)
+	defer stop()
 	return server.Serve(listener)
 }
 
