@@ -211,20 +211,18 @@ type varying struct {
 	rng *rand.Rand
 }
 
-func (v *varying) Lease(size int) (Batch, error) { return vary{v, size}, nil }
+func (v *varying) Lease(size int) (Batch, error) { return vary{sleep{v.sleeper, size}, v}, nil }
 
 type vary struct {
-	*varying
-	size int
+	sleep
+	of *varying
 }
 
-func (vary) Inputs() [][]byte { return nil }
-func (vary) Release()         {}
 func (v vary) Run() ([]decode.Output, error) {
 	const sigma = 0.25 // of the logarithm; the mean stays
-	v.mu.Lock()
-	factor := math.Exp(sigma*v.rng.NormFloat64() - sigma*sigma/2)
-	v.mu.Unlock()
+	v.of.mu.Lock()
+	factor := math.Exp(sigma*v.of.rng.NormFloat64() - sigma*sigma/2)
+	v.of.mu.Unlock()
 	time.Sleep(time.Duration(factor * float64(v.device.Takes(v.size))))
 	return nil, nil
 }

@@ -12,7 +12,8 @@ import (
 // warmed sizes holds. While all that wait can be in time, the earliest due go first, in small batches where large ones
 // would only delay their members. When not all can be in time any more, that batch goes first that gives the most samples
 // a second and whose first can still bear it: what is due sooner is passed over, and stays, for the next executor may yet
-// have use for it. Sizing the batch by the earliest due instead makes batches smaller the later they are, and that makes
+// have use for it. Of batches as fast the one goes that is due first, unless another's first had at most half its time from the
+// start. Sizing the batch by the earliest due instead makes batches smaller the later they are, and that makes
 // all later: at nine tenths of its capacity a device then serves three of ten in time.
 func (q *Queue[K, V]) Next(executor int, now time.Time) Decision[K, V] {
 	t := q.clock(now)
