@@ -37,6 +37,7 @@ SIDE, STRIDE = 640, 8  # px of a picture and of the input, px of a cell
 GRID = SIDE // STRIDE
 MOST = 32  # boxes a picture
 MARGIN = 10  # px that annotators leave around a defect
+ANNOTATED = 0.08  # share of the pictures into which frames and names are drawn
 REAL, VAL, DRAWN, DRAWN_TEST = range(4)
 
 
@@ -218,8 +219,8 @@ def plant(job):
 # ---- the data, and what is made of it for a step -----------------------------------------------------------------------
 
 class Data(torch.utils.data.Dataset):
-    """Step k's batch: bytes [n,2,SIDE,SIDE], 0 copper and 255 ground, and boxes [n,MOST,5] in px; class -1 is none, -2 is not
-    asked for. The same seed and k give the same batch in any process."""
+    """Step k's batch: bytes [n,2,SIDE,SIDE], 0 copper and 255 ground, boxes [n,MOST,5] in px, and which pictures are annotated [n];
+    class -1 is none, -2 is not asked for. The same seed and k give the same batch in any process."""
 
     def __init__(self, args):
         z = np.load(args.pack)
@@ -260,8 +261,7 @@ class Data(torch.utils.data.Dataset):
         cv2.setNumThreads(0)
         rng = np.random.default_rng([self.seed, step])
         chosen = [int(i) for pool, n in zip(self.pools, self.counts) for i in rng.choice(pool, n)]
-        pairs = [self.varied(i, rng) for i in chosen]
-        return torch.from_numpy(np.stack([x for x, _ in pairs])), torch.from_numpy(np.stack([b for _, b in pairs]))
+        return tuple(torch.from_numpy(np.stack(v)) for v in zip(*(self.varied(i, rng) for i in chosen)))
 
     def varied(self, i, rng):
         """A pair turned, mirrored, scaled and shifted, its template a little differently, with the edges and noise of a scan."""
@@ -274,15 +274,18 @@ class Data(torch.utils.data.Dataset):
         turn = np.array([[0, -1], [1, 0]]) * rng.normal() * 0.0015
         jitter = np.clip(rng.normal(size=2) * 1.3, -4, 4)
         test, template = self.tests[i], self.templates[self.template_of[i]]
-        return np.stack([self.scanned(test, m, t, rng, 0.3), self.scanned(template, m + turn @ m, t + jitter, rng, 0)]), moved(self.boxes[i], m, t)
+        boxes, annotated = moved(self.boxes[i], m, t), np.array(rng.random() < ANNOTATED)
+        frames = frames_of(boxes[boxes[:, 4] >= 0, :4], SIDE, rng) if annotated else ()
+        return np.stack([self.scanned(test, m, t, rng, 0.3, frames), self.scanned(template, m + turn @ m, t + jitter, rng, 0)]), boxes, annotated
 
-    def scanned(self, bits, m, t, rng, jpeg):
+    def scanned(self, bits, m, t, rng, jpeg, frames=()):
         centre = np.full(2, (SIDE - 1) / 2)
         move = np.column_stack([m, centre + t - m @ centre])
-        return self.scan(picture(bits), move, SIDE, rng, jpeg)
+        return self.scan(picture(bits), move, SIDE, rng, jpeg, frames)
 
-    def scan(self, x, move, side, rng, jpeg):
-        """A square of x, in bytes, as a scanner sees it. What is outside is ground; jpeg is how often it goes through that format."""
+    def scan(self, x, move, side, rng, jpeg, frames=()):
+        """A square of x, in bytes, as a scanner sees it, with frames drawn into it. What is outside is ground; jpeg is how often it
+        goes through that format."""
         x = cv2.warpAffine(x, move, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=255)
         if rng.random() < 0.5:
             x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.5))
@@ -290,6 +293,8 @@ class Data(torch.utils.data.Dataset):
         top, left = rng.integers(0, len(self.grain) - side, 2)
         grain = rng.uniform(0, 0.03) * 255 / 32
         x = cv2.addWeighted(x, 1 - light - dark, self.grain[top:top + side, left:left + side], grain, dark * 255 - 128 * grain)
+        if len(frames):
+            annotate(x, frames, rng)
         if rng.random() < jpeg:
             x = cv2.imdecode(cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])[1], cv2.IMREAD_GRAYSCALE)
         return x
@@ -300,6 +305,32 @@ class Data(torch.utils.data.Dataset):
 
 def picture(bits):
     return (1 - unpack(bits)) * np.uint8(255)
+
+
+def frames_of(boxes, side, rng):
+    """What somebody may have framed in a picture: most of its defects, and a few places that are none, [k,4] in px."""
+    found = boxes[rng.random(len(boxes)) < rng.choice([0.5, 1])] + rng.uniform(-6, 6, 4)
+    others = int(rng.integers(4))
+    middle, size = rng.uniform(0, side, (others, 2)), np.exp(rng.uniform(math.log(18), math.log(90), (others, 2)))
+    return np.concatenate([found, np.concatenate([middle - size / 2, middle + size / 2], 1)])
+
+
+def annotate(x, frames, rng):
+    """Draw frames into a picture, with names above them, as people and programs do to show what they found. No answer can be read
+    from them: the names are drawn by lot."""
+    grey, thickness, named, scale = int(rng.integers(70, 200)), int(rng.integers(1, 4)), rng.random() < 0.8, rng.uniform(0.4, 0.65)
+    corners = np.rint(frames).astype(int)
+    for x0, y0, x1, y1 in corners:
+        cv2.rectangle(x, (x0, y0), (x1, y1), grey, thickness)
+    for x0, y0, _, _ in corners if named else ():
+        name = CLASSES[int(rng.integers(len(CLASSES)))]
+        (w, h), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+        left, top, right, bottom = x0 - 6, y0 - h - 16, x0 + w + 6, y0 - 4
+        hidden = (np.minimum(corners[:, 2], right) > np.maximum(corners[:, 0], left)) & (np.minimum(corners[:, 3], bottom) > np.maximum(corners[:, 1], top))
+        if not hidden.any():
+            cv2.rectangle(x, (left, top), (right, bottom), 255, -1)
+            cv2.rectangle(x, (left, top), (right, bottom), 0, 1)
+            cv2.putText(x, name, (x0, y0 - 10), cv2.FONT_HERSHEY_SIMPLEX, scale, 0, 1, cv2.LINE_AA)
 
 
 def moved(boxes, m, t):
@@ -637,7 +668,7 @@ def train(args):
         rate = args.rate * min(1, done / 0.03 + 0.01) * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         for g in opt.param_groups:
             g["lr"] = rate
-        x, boxes = next(made)
+        x, boxes, annotated = next(made)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
             images = floats(x, device)
             logits, distances = net(images)
@@ -647,7 +678,8 @@ def train(args):
                     taught = [sum(v) / args.views for v in zip(*(seen(teacher, images, int(v)) for v in views))]
         loss, heat, fit = loss_of(logits, distances, boxes.to(device))
         if teacher:
-            alike = likeness(logits, distances, taught)
+            clear = ~annotated.to(device)  # the teacher may know nothing of frames
+            alike = likeness(logits[clear], distances[clear], [v[clear] for v in taught])
             loss = loss + args.lesson * alike
         opt.zero_grad(set_to_none=True)
         loss.backward()

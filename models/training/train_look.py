@@ -26,7 +26,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import train_board as board
-from board_graph import load, normalise
+from board_graph import load, mean_of, normalise
 from processor import has_bfloat16
 from train_board import CLASSES, GRID, SIDE, STRIDE
 
@@ -132,7 +132,7 @@ class Places(torch.utils.data.Dataset):
                     x, y, kind = *self.anywhere(int(i), rng), NONE
                 else:
                     x, y = np.array([x, y]) + np.clip(rng.normal(size=2), -2, 2) * (0.05 * np.array([w, h]) + 3)
-                seen.append(self.varied(int(i), x, y, rng))
+                seen.append(self.varied(int(i), x, y, kind == NONE, rng))
                 kinds.append(int(kind))
         return torch.from_numpy(np.stack(seen)), torch.tensor(kinds)
 
@@ -151,7 +151,7 @@ class Places(torch.utils.data.Dataset):
             break
         return x, y
 
-    def varied(self, i, x, y, rng):
+    def varied(self, i, x, y, none, rng):
         """A place turned, mirrored, scaled, its template a little differently, with the edges and noise of a scan: as Data.varied does."""
         zoom = math.exp(rng.uniform(-0.26, 0.26)) * np.exp(rng.uniform(-0.05, 0.05, 2)) if rng.random() < 0.7 else np.ones(2)
         angle = rng.integers(4) * (math.pi / 2) + (rng.uniform(-0.08, 0.08) if rng.random() < 0.4 else 0)
@@ -160,15 +160,21 @@ class Places(torch.utils.data.Dataset):
         turn = np.array([[0, -1], [1, 0]]) * rng.normal() * 0.0015
         t = np.array([x, y], float)
         jitter = np.clip(rng.normal(size=2) * 1.3, -4, 4) + turn @ (t - SIDE / 2)
+        frames = ()
+        if rng.random() < board.ANNOTATED:
+            half, middle = np.exp(rng.uniform(math.log(10), math.log(40), 2)), np.full(2, SEEN / 2)
+            if none and rng.random() < 0.5:  # the name is what hides the copper here
+                middle += half + [rng.uniform(-60, 0), rng.uniform(10, 24)]
+            frames = board.frames_of(np.array([[*(middle - half), *(middle + half)]]), SEEN, rng)
         test, template = self.data.tests[i], self.data.templates[self.data.template_of[i]]
-        return np.stack([self.scanned(test, m, t, rng, 0.3), self.scanned(template, m + turn @ m, t + jitter, rng, 0)])
+        return np.stack([self.scanned(test, m, t, rng, 0.3, frames), self.scanned(template, m + turn @ m, t + jitter, rng, 0)])
 
-    def scanned(self, bits, m, t, rng, jpeg):
+    def scanned(self, bits, m, t, rng, jpeg, frames=()):
         reach = int(np.abs(m).sum(1).max() * SEEN / 2) + 6
         left, top = int(t[0]) - reach, int(t[1]) - reach
         centre = np.full(2, (SEEN - 1) / 2)
         move = np.column_stack([m, t - [left, top] - m @ centre])
-        return self.data.scan(cut(bits, left, top, 2 * reach + 1), move, SEEN, rng, jpeg)
+        return self.data.scan(cut(bits, left, top, 2 * reach + 1), move, SEEN, rng, jpeg, frames)
 
 
 def cut(bits, left, top, side):
@@ -208,9 +214,10 @@ def train(args):
     load(args.stage, first, "net", device)
     first.eval()
     if args.weights:
-        net = Look().to(device)
-        load(args.weights, net, "look", device)
-        return finish(args, first, net, data, {})
+        looks = [Look().to(device) for _ in args.weights]
+        for path, look in zip(args.weights, looks):
+            load(path, look, "look", device)
+        return finish(args, first, mean_of(looks).eval(), data, {})
     with torch.no_grad():
         places = Places(data, first, args.seed, args.batch)
     net = Look().to(device, memory_format=torch.channels_last)
@@ -280,7 +287,7 @@ def main():
     p.add_argument("--pack", type=pathlib.Path, default=pathlib.Path("build/boards/pack.npz"), help="all pictures in one file, as train_board.py makes it")
     p.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/look"), help="folder for checkpoint, figures and model")
     p.add_argument("--start", type=pathlib.Path, help="weights.pt of another run, or a model.onnx that this program wrote, to go on from (with a lower --rate)")
-    p.add_argument("--weights", type=pathlib.Path, help="do not train: measure and export this run's weights.pt, or a model.onnx, with the network of --stage")
+    p.add_argument("--weights", type=pathlib.Path, nargs="+", help="do not train: measure and export this run's weights.pt, or a model.onnx, with the network of --stage; of several, one trained from the other, the mean")
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that plant defects and make batches")
