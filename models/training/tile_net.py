@@ -6,8 +6,11 @@ import torch.nn.functional as F
 # The part of the mean variance that is added to each variance, so that a direction that never varies decides nothing.
 SHRINK = 0.01
 
-# Channels at strides 2, 4, 8, 16, 32, and of the way back up.
-WIDTHS = {"tile": ((16, 32, 64, 128, 160), 48), "wide": ((32, 64, 128, 256, 320), 96), "small": ((16, 24, 48, 64, 96), 32)}
+# Channels at strides 2, 4, 8, 16, 32, and of the way back up; whether contrasts are shown beside the picture.
+WIDTHS = {"tile": ((16, 32, 64, 128, 160), 48, False), "wide": ((32, 64, 128, 256, 320), 96, False), "small": ((16, 24, 48, 64, 96), 32, True)}
+
+# Sides (columns, rows, px at half size) of the windows whose mean a place is held against, and that of a square at quarter size.
+LINES, SQUARE = ((1, 41), (41, 1)), 9
 
 # Mean brightness that every picture is brought to, so that the exposure tells nothing. Pixels at or below DARK, such as
 # the border of a letterbox, do not count.
@@ -36,8 +39,10 @@ class Net(nn.Module):
 
     def __init__(self, size: str):
         super().__init__()
-        (a, b, c, d, e), w = WIDTHS[size]
+        (a, b, c, d, e), w, self.contrasts = WIDTHS[size]
         self.stem = nn.Sequential(convolution(1, a, stride=2), convolution(a, a))
+        if self.contrasts:
+            self.beside = convolution(len(LINES) + 2, a, 1)
         self.down = nn.ModuleList([nn.Sequential(convolution(i, o, stride=2), Residual(o)) for i, o in ((a, b), (b, c), (c, d), (d, e))])
         self.lateral = nn.ModuleList([convolution(i, w, 1) for i in (b, c, d, e)])
         self.smooth = nn.ModuleList([convolution(w, w) for _ in range(3)])
@@ -50,8 +55,10 @@ class Net(nn.Module):
 
     def parts(self, x):
         """What forward returns, and the deepest features [N,C,S/32,S/32]."""
-        x = normalise(x)
-        stem = self.stem(x)
+        stem = self.stem[0](normalise(x))
+        if self.contrasts:
+            stem = stem + self.beside(contrasts(x))
+        stem = self.stem[1](stem)
         levels = [stem]
         for down in self.down:
             levels.append(down(levels[-1]))
@@ -72,6 +79,20 @@ def normalise(x):
     counted = (x > DARK).to(x.dtype)
     mean = (x * counted).sum((1, 2, 3), keepdim=True) / counted.sum((1, 2, 3), keepdim=True).clamp(min=1)
     return x * (LEVEL / mean.clamp(min=DARK)) - LEVEL
+
+
+def contrasts(x):
+    """How each place differs from the mean of a window around it: of a column, of a row, of a square, as a part of that mean; and
+    how much places of the square differ from it. Grinding marks vanish against the mean along them. [N,4,S/2,S/2]"""
+    value, weight = F.avg_pool2d(x, 2), F.avg_pool2d(in_frame(x), 2)
+    mean = lambda v, w, h: F.avg_pool2d(v, (h, w), 1, (h // 2, w // 2))
+    level = lambda v, w, *window: mean(v, *window) / mean(w, *window).clamp(min=1e-3)
+    against = lambda v, w, mean: ((v - mean * w) / mean.clamp(min=DARK) * w).clamp(-2, 2)
+    half = [against(value, weight, level(value, weight, *line)) for line in LINES]
+    value, weight = F.avg_pool2d(value, 2), F.avg_pool2d(weight, 2)
+    apart = against(value, weight, level(value, weight, SQUARE, SQUARE))
+    spread = (level(apart ** 2, weight, SQUARE, SQUARE) + 1e-6).sqrt() * weight
+    return torch.cat([*half, double(torch.cat([apart, spread], 1))], 1)
 
 
 class Several(nn.Module):
@@ -138,8 +159,13 @@ class Density(nn.Module):
 
 def framed(x):
     """1 where half-size cells of the deepest features hold picture and not the border of a letterbox, [N,1,S/16,S/16]."""
+    return (F.avg_pool2d(in_frame(x), 16) > 0.4).to(x.dtype)
+
+
+def in_frame(x):
+    """1 where a pixel belongs to the picture and not to the border of a letterbox, [N,1,S,S]."""
     seen = (x > DARK).to(x.dtype)
-    return (F.avg_pool2d(seen.amax(3, keepdim=True) * seen.amax(2, keepdim=True), 16) > 0.4).to(x.dtype)
+    return seen.amax(3, keepdim=True) * seen.amax(2, keepdim=True)
 
 
 class Both(nn.Module):

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 
 from processor import has_bfloat16
 from tile_data import Rendered, Tiles, letterbox, pack
-from tile_defects import Draw, harmless, spoil, take
+from tile_defects import AREA, Draw, harmless, spoil, take
 from tile_metrics import auroc, best_boundary, best_f1
 from tile_net import WIDTHS, Both, Density, Net, Several, Views, double, export, framed
 
@@ -38,6 +38,7 @@ SIZES = {"tiles": "tile", "rendered": "small"}
 CHECKPOINT_EVERY = 600  # s
 RESERVE = 0.1  # the part of --minutes that is kept for validation and export
 WARM_UP, DECAY = 0.03, 0.998  # part of the run; of the averaged weights, per step
+PARTS_EACH, PARTS_FOR = 2, 0.75  # with --parts: how many of each picture, and the part of the run that learns from them
 
 MANIFEST = """\
 # Written by models/training/train_tile.py.
@@ -103,6 +104,19 @@ def batch(source, n: int, draw: Draw):
 def deal(kinds: list, draw: Draw) -> list:
     """The kinds in a random order, so that a batch smaller than their number still meets each in the long run."""
     return [kinds[i] for i in draw.order(len(kinds)).tolist()]
+
+
+def parts_of(pictures, masks, labels, px: int):
+    """A square part of each picture, mostly around some of its defect, otherwise anywhere on it: as batch returns them."""
+    n, side = len(pictures), pictures.shape[-1]
+    coarse = lambda x: F.avg_pool2d(x, 8).flatten(1)
+    around = (labels * (torch.rand(n, device=labels.device) < 0.8)).view(-1, 1)
+    middle = torch.multinomial(coarse(masks) * around + coarse(pictures) * (1 - around) + 1e-6, 1)[:, 0]
+    middle = torch.stack([middle.div(side // 8, rounding_mode="floor"), middle % (side // 8)], 1) * 8
+    corner = middle + (torch.rand(n, 2, device=labels.device) - 0.5) * px * 0.7 - px / 2
+    cut = lambda x: torch.stack([v[:, y:y + px, x:x + px] for v, (y, x) in zip(x, corner.clamp(0, side - px).int().tolist())])
+    pictures, masks = cut(pictures), cut(masks)
+    return pictures, masks, labels * (masks.sum((1, 2, 3)) >= AREA).float()
 
 
 def loss_of(outputs, masks, labels):
@@ -181,6 +195,9 @@ class Run:
         torch.manual_seed(self.args.seed * 1_000_003 + self.step)
         pictures, masks, labels = self.share()
         p = self.progress()
+        if self.args.parts and p < PARTS_FOR:
+            parts = [parts_of(pictures, masks, labels, self.args.parts) for _ in range(PARTS_EACH)]
+            pictures, masks, labels = (torch.cat(v) for v in zip(*parts))
         rate = self.args.rate * min(p / WARM_UP + 0.01, 1) * (0.5 + 0.5 * np.cos(np.pi * min(p, 1)))
         for group in self.optimizer.param_groups:
             group["lr"] = float(rate)
@@ -394,6 +411,7 @@ def arguments():
     p.add_argument("--steps", type=int, default=3000, help="length of the run (default: 3000); a run of a given length can be repeated exactly")
     p.add_argument("--minutes", type=float, default=0, help="bound the run by time instead, validation and export included")
     p.add_argument("--batch", type=int, default=32, help="pictures a step (default: 32)")
+    p.add_argument("--parts", type=int, default=0, help="learn from parts of pictures for most of the run, two of each picture, of so many px, a multiple of 32: five of 160 px cost what a whole one of 256 does (default: whole pictures)")
     p.add_argument("--made", type=int, default=1, help="steps whose pictures are made at once: what keeps a GPU busy (default: 1)")
     p.add_argument("--size", choices=sorted(WIDTHS), help="the network (default: tile, small with --data rendered; with --start or --weights it is theirs)")
     p.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: 0.002)")
@@ -403,6 +421,8 @@ def arguments():
 def main() -> None:
     args = arguments()
     args.began = time.time()
+    if not 0 <= args.parts <= SIDES[args.data] or args.parts % 32:
+        sys.exit(f"--parts {args.parts}: give a multiple of 32 px, {SIDES[args.data]} at most, or 0 for whole pictures")
     if args.pack:
         return pack(args.tiles, args.steel, args.pack)
     if args.evaluate:
