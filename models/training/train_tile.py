@@ -411,7 +411,7 @@ def arguments():
     p.add_argument("--steps", type=int, default=3000, help="length of the run (default: 3000); a run of a given length can be repeated exactly")
     p.add_argument("--minutes", type=float, default=0, help="bound the run by time instead, validation and export included")
     p.add_argument("--batch", type=int, default=32, help="pictures a step (default: 32)")
-    p.add_argument("--parts", type=int, default=0, help="learn from parts of pictures for most of the run, two of each picture, of so many px, a multiple of 32: five of 160 px cost what a whole one of 256 does (default: whole pictures)")
+    p.add_argument("--parts", type=int, default=0, help="learn from parts of pictures for most of the run, two of each picture, of so many px, a multiple of 32: three of 160 px cost what a whole one of 256 does (default: whole pictures)")
     p.add_argument("--made", type=int, default=1, help="steps whose pictures are made at once: what keeps a GPU busy (default: 1)")
     p.add_argument("--size", choices=sorted(WIDTHS), help="the network (default: tile, small with --data rendered; with --start or --weights it is theirs)")
     p.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: 0.002)")
