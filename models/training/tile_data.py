@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from tile_defects import KINDS, Draw, grid, harmless, inside, standardise, take, turned
+from tile_defects import ANYWHERE, ON_TILES, Draw, grid, harmless, inside, standardise, take, turned
 
 STEEL = 128  # px, side of a steel picture of X-SDD
 HOLD_OUT = 10  # one tile in so many is kept for validation
@@ -55,7 +55,9 @@ def steel_names(steel: pathlib.Path):
 class Tiles:
     """The normal tiles of train.txt and the steel textures, in memory of the device."""
 
-    kinds = (*KINDS, "uneven", "unground", "reground", "reground")  # of defect; those hardest to tell from normal tiles more often
+    kinds = ON_TILES
+    deck = (*kinds, "break", "chip", "uneven", "unground", "reground")  # what kinds are dealt from: those hardest to tell from normal tiles twice
+    darkest = 0.3  # a place counts as at least so bright, as a part of its picture, when it is asked whether a defect there can be seen
 
     def __init__(self, data, steel, packed, side: int, device: torch.device):
         if packed:
@@ -131,7 +133,9 @@ def cut(x: torch.Tensor, rect: torch.Tensor, draw: Draw):
 class Rendered:
     """Textures made up here: brushed metal, castings, weave and speckle. There is no data behind them."""
 
-    kinds = tuple(k for k in KINDS if k != "reground")  # of defect; these textures have no grinding marks
+    kinds = ANYWHERE  # and what deck and darkest are, see Tiles
+    deck = tuple(kinds)
+    darkest = 1.0
 
     def __init__(self, side: int, device: torch.device):
         self.side, self.device = side, device

@@ -2,16 +2,17 @@
 
 A picture batch is float32 [n,1,S,S], 0..1; a rectangle batch is float32 [n,4], x y width height in px, the part of the
 canvas that holds a picture. Every kind of defect is a function of both that returns the changed pictures and a mask
-float32 [n,1,S,S] of zeros and ones. Nothing here looks at a real defect: the kinds follow the words with which the
-makers of surface sets describe them (blowhole, crack, break, fray, uneven grinding; unground, reground and chip are other looks of uneven and break), and two more, pasted foreign
-texture and pasted normal surface, stand for what nobody has described.
+float32 [n,1,S,S] of zeros and ones. The kinds follow the words with which the makers of surface sets describe defects (blowhole, crack, break, fray, uneven
+grinding; unground and chip are other looks of uneven and break); pasted foreign texture and pasted normal surface stand for what
+nobody has described. One kind, reground, was drawn after looking at real defects of magnetic tiles.
 """
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
-# The least mean change inside a mask, as a part of the picture's mean brightness: below, a person would see nothing.
+# The least mean change inside a mask, as a part of the brightness that it is held against: below, a person would see nothing.
 VISIBLE = 0.05
 # The least area of a defect, px of the canvas.
 AREA = 8
@@ -126,11 +127,11 @@ def hard(soft: torch.Tensor) -> torch.Tensor:
     return (soft > 0.4).float()
 
 
-def blowhole(x, rect, draw: Draw, textures):
-    """One to three pits: dark spots of a few pixels, lit on one side of the rim."""
+def blowhole(x, rect, draw: Draw, textures, at_edge: float = 0.05):
+    """One to three pits: dark spots of a few pixels, lit on one side of the rim; so many of them at an edge."""
     n, out, mask = len(x), x, torch.zeros_like(x)
     for p in (1.0, 0.3, 0.15):
-        cx, cy = place(rect, draw, 0.05)
+        cx, cy = place(rect, draw, at_edge)
         radius, edge = draw.log_uniform(n, 1.3, 9), draw.uniform(n, 0.6, 1.6)
         spot = blob(x, cx, cy, radius * draw.uniform(n, 1, 1.9), radius, draw.uniform(n, 0, math.pi),
                     draw.uniform(n, 0, 0.25), edge, draw) * draw.chance(n, p)
@@ -294,18 +295,25 @@ def unground(x, rect, draw: Draw, textures):
     return x * (1 - spot) + ground * gain * spot, hard(spot)
 
 
-def chip(x, rect, draw: Draw, textures):
-    """A piece split off at an edge along straight faces: its ground is smooth, at any brightness."""
+def chip(x, rect, draw: Draw, textures, least: float = 10, slender: float = 0):
+    """A piece split off at an edge along straight faces: its ground is smooth, at any brightness.
+
+    Their radius is least px or more; four in ten are drawn out along one side, by up to exp(slender).
+    """
     n, size = len(x), x.shape[-1]
     cx, cy = place(rect, draw, 0.9)
     px, py = grid(x)
-    start, radius = draw.uniform(n, 0, 2 * math.pi), draw.log_uniform(n, 10, 70)
+    start, radius = draw.uniform(n, 0, 2 * math.pi), draw.log_uniform(n, least, 70)
+    dx, dy = px - cx, py - cy
+    if slender:
+        thin, upright = draw.chance(n, 0.4) * draw.uniform(n, 0, slender), draw.chance(n, 0.5)
+        dx, dy = dx * (thin * (1 - upright)).exp(), dy * (thin * upright).exp()
     outside = torch.full_like(x, -1e9)
     for i in range(5):
         angle = start + 2 * math.pi * i / 5 + draw.uniform(n, -0.5, 0.5)
-        outside = torch.maximum(outside, (px - cx) * angle.cos() + (py - cy) * angle.sin() - radius * draw.uniform(n, 0.5, 1))
+        outside = torch.maximum(outside, dx * angle.cos() + dy * angle.sin() - radius * draw.uniform(n, 0.5, 1))
     spot = torch.sigmoid((4 * draw.uniform(n, 0, 1) * draw.fractal(n, size) * draw.chance(n, 0.5) - outside) / draw.uniform(n, 0.6, 2))
-    slope = (px - cx) / radius * draw.uniform(n, -0.3, 0.3) + (py - cy) / radius * draw.uniform(n, -0.3, 0.3)
+    slope = dx / radius * draw.uniform(n, -0.3, 0.3) + dy / radius * draw.uniform(n, -0.3, 0.3)
     ground = blur(x, 41) * (draw.uniform(n, 0.25, 1.2) + slope + draw.uniform(n, 0, 0.12) * draw.fractal(n, size, (24, 96)))
     return x * (1 - spot) + ground.clamp(0.01, 1) * spot, hard(spot)
 
@@ -343,24 +351,27 @@ def reground(x, rect, draw: Draw, textures):
     return x * (1 - spot) + ground * spot, hard(spot)
 
 
-KINDS = {"blowhole": blowhole, "crack": crack, "break": broken, "fray": fray, "uneven": uneven, "foreign": foreign, "transplant": transplant,
-         "unground": unground, "chip": chip, "reground": reground}
+# Kinds of defect on any surface, and on magnetic tiles, which are ground and have a dark rim.
+ANYWHERE = {"blowhole": blowhole, "crack": crack, "break": broken, "fray": fray, "uneven": uneven, "foreign": foreign, "transplant": transplant,
+            "unground": unground, "chip": chip}
+ON_TILES = {**ANYWHERE, "blowhole": partial(blowhole, at_edge=0.1), "chip": partial(chip, least=6, slender=2), "reground": reground}
 
 
-def spoil(x, rect, kind: str, draw: Draw, textures):
-    """Put a defect of one kind into each picture.
+def spoil(x, rect, kind: str, draw: Draw, source):
+    """Put a defect of one of the source's kinds into each picture.
 
     Returns the pictures, the masks, and a flag float32 [n]: 0 where the defect came out too small or too faint to be
     called one; that picture comes back as it was, with an empty mask.
     """
     where = inside(x, rect)
-    out, mask = KINDS[kind](x, rect, draw, textures)
+    out, mask = source.kinds[kind](x, rect, draw, source.textures)
     out = (out * where + x * (1 - where)).clamp(0, 1)
     mask = mask * where
     area = mask.sum((1, 2, 3), keepdim=True)
-    change = ((out - x).abs() * mask).sum((1, 2, 3), keepdim=True) / area.clamp(min=1)
-    brightness = x.sum((1, 2, 3), keepdim=True) / where.sum((1, 2, 3), keepdim=True).clamp(min=1)
-    seen = ((area >= AREA) & (change >= VISIBLE * brightness)).float()
+    within = lambda values, part: (values * part).sum((1, 2, 3), keepdim=True) / part.sum((1, 2, 3), keepdim=True).clamp(min=1)
+    whole = within(x, where)
+    brightness = torch.minimum(whole, torch.maximum(within(x, mask), source.darkest * whole))
+    seen = ((area >= AREA) & (within((out - x).abs(), mask) >= VISIBLE * brightness)).float()
     return out * seen + x * (1 - seen), mask * seen, seen.view(-1)
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 SHRINK = 0.01
 
 # Channels at strides 2, 4, 8, 16, 32, and of the way back up; whether contrasts are shown beside the picture.
-WIDTHS = {"tile": ((16, 32, 64, 128, 160), 48, False), "wide": ((32, 64, 128, 256, 320), 96, False), "small": ((16, 24, 48, 64, 96), 32, True)}
+WIDTHS = {"tile": ((16, 32, 64, 128, 160), 48, True), "wide": ((32, 64, 128, 256, 320), 96, False), "small": ((16, 24, 48, 64, 96), 32, True)}
 
 # Sides (columns, rows, px at half size) of the windows whose mean a place is held against, and that of a square at quarter size.
 LINES, SQUARE = ((1, 41), (41, 1)), 9

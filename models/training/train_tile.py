@@ -89,11 +89,11 @@ def batch(source, n: int, draw: Draw):
     x = harmless(x, rect, draw)
     pictures, masks, labels = [], [], []
     half = n // 2
-    kinds = deal([*source.kinds], draw)
+    kinds = deal([*source.deck], draw)
     for part, kind in zip(torch.arange(half).tensor_split(len(kinds)), kinds):
         if len(part):
             chosen = slice(int(part[0]), int(part[-1]) + 1)
-            for values, more in zip((pictures, masks, labels), spoil(x[chosen], rect[chosen], kind, draw, source.textures)):
+            for values, more in zip((pictures, masks, labels), spoil(x[chosen], rect[chosen], kind, draw, source)):
                 values.append(more)
     pictures = torch.cat([*pictures, x[half:]])
     masks = torch.cat([*masks, torch.zeros_like(x[half:])])
@@ -261,8 +261,8 @@ def validate(both: Both, source, seed: int):
     x, rect = source.validation(draw)
     normal, normal_maps = answers(both, x)
     figures, found, hit, missed = {}, [], [], [normal_maps]
-    for kind in dict.fromkeys(source.kinds):
-        changed, mask, seen = spoil(x, rect, kind, draw, source.textures)
+    for kind in source.kinds:
+        changed, mask, seen = spoil(x, rect, kind, draw, source)
         kept = seen > 0
         scores, maps = answers(both, changed[kept])
         mask = F.avg_pool2d(mask[kept], 2).cpu().numpy().ravel() > 0.5
@@ -331,7 +331,7 @@ def write_set(args, source: Rendered) -> None:
         x = harmless(x, rect, draw)
         mask = torch.zeros_like(x)
         if kind != "good":
-            x, mask, seen = spoil(x, rect, kind, draw, source.textures)
+            x, mask, seen = spoil(x, rect, kind, draw, source)
             x, mask, rect = x[seen > 0], mask[seen > 0], rect[seen > 0]
         x = take(x, rect, draw)
         folder = args.write_set / kind
