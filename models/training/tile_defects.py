@@ -298,7 +298,7 @@ def unground(x, rect, draw: Draw, textures):
 def chip(x, rect, draw: Draw, textures, least: float = 10, slender: float = 0):
     """A piece split off at an edge along straight faces: its ground is smooth, at any brightness.
 
-    Their radius is least px or more; four in ten are drawn out along one side, by up to exp(slender).
+    Its radius is least px or more; four in ten are drawn out along one side, by up to exp(slender).
     """
     n, size = len(x), x.shape[-1]
     cx, cy = place(rect, draw, 0.9)

@@ -12,7 +12,7 @@ of normal ones. No picture with a real defect and no weights from elsewhere take
     validation.json          figures on normal pictures that were held out and defects simulated on them
     checkpoint.pt            every ten minutes and at the end; the same command goes on from there
 
-Needs PyTorch 1.13 or newer, OpenCV and NumPy; --evaluate needs onnxruntime, OpenCV and NumPy. The tiles have no licence
+Needs PyTorch 1.13 or newer, OpenCV and NumPy; --evaluate needs onnxruntime besides. The tiles have no licence
 file: their pictures, and weights trained on them, are for research and stay out of the project.
 """
 import argparse
@@ -348,7 +348,11 @@ def evaluate(args) -> None:
 
     The set is --tiles: its test.txt, or where it has none every KIND/x.jpg, with masks x.png beside those of defects.
     """
-    import onnxruntime
+    try:
+        import onnxruntime
+    except ImportError:
+        sys.exit(f"--evaluate needs onnxruntime beside PyTorch: {sys.executable} -m venv --system-site-packages build/venv && build/venv/bin/pip install onnxruntime, "
+                 "and give the command with build/venv/bin/python; or measure through a node with make eval")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(args.evaluate), options, providers=["CPUExecutionProvider"])
